@@ -1,6 +1,6 @@
 'use strict'
 
-// Everything that holds bytes is `audio`: whole files in any array or ArrayBuffer, raw samples with their format, and whatever gives pieces of them.
+// Everything that holds bytes is `audio`: whole files in any array or ArrayBuffer, raw samples with their format, and iterables of chunks.
 
 const assert = require('node:assert/strict')
 const path = require('node:path')
@@ -27,7 +27,7 @@ const shared = (bytes) => {
 /** In the middle of a buffer, as most views are. */
 const within = (bytes) => new Uint8Array(Buffer.concat([Buffer.alloc(8), bytes, Buffer.alloc(8)]).buffer, 8, bytes.length)
 
-/** What holds all of `bytes`. */
+/** Returns everything that can hold all of `bytes`. */
 const WHOLE = {
   Buffer: (bytes) => Buffer.from(bytes),
   'Uint8Array within a buffer': within,
@@ -40,7 +40,7 @@ const WHOLE = {
   'ArrayBuffer of another realm': (bytes) => runInNewContext('Uint8Array.from(bytes).buffer', { bytes })
 }
 
-/** What gives `bytes` piece by piece. */
+/** Returns everything that gives `bytes` in chunks. */
 const PIECES = {
   'array of Buffers': (bytes) => [...pieces(bytes, 700)],
   'array of ArrayBuffers': (bytes) => [...pieces(bytes, 700)].map(arrayBuffer),
@@ -61,7 +61,7 @@ async function played(t, request, options) {
   return { heard: heard(), ...(await playing) }
 }
 
-test('a whole file is played from every kind of memory', async (t) => {
+test('plays a whole file from every kind of memory', async (t) => {
   const expected = await played(t, { audio: FILE })
   assert.equal(expected.durationMs, 300)
   for (const [name, kind] of Object.entries(WHOLE)) {
@@ -72,7 +72,7 @@ test('a whole file is played from every kind of memory', async (t) => {
   }
 })
 
-test('pieces of a file are played, whatever gives them', async (t) => {
+test('plays a file in chunks from every kind of iterable', async (t) => {
   const expected = await played(t, { audio: FILE })
   for (const [name, kind] of Object.entries(PIECES)) {
     assert.deepEqual((await played(t, { audio: kind(FILE) })).heard, expected.heard, name)
@@ -80,7 +80,7 @@ test('pieces of a file are played, whatever gives them', async (t) => {
   }
 })
 
-test('whole raw samples are heard as a stream of them is', async (t) => {
+test('raw samples sound the same whole and streamed', async (t) => {
   const [s16, f32] = [Int16Array.from(SAMPLES, (sample) => Math.round(sample * 32768)), Float32Array.from(SAMPLES)]
   const bytes = (view) => Buffer.from(view.buffer, view.byteOffset, view.byteLength)
   const telephone = Buffer.from(Array.from({ length: 2400 }, (_, n) => (n * 29) % 256))
@@ -105,7 +105,7 @@ test('whole raw samples are heard as a stream of them is', async (t) => {
   }
 })
 
-test('whole raw samples can be looped, sought and cut', async (t) => {
+test('whole raw samples can loop, seek and be cut', async (t) => {
   const raw = { audio: RAW, format: 'pcm16', sampleRate: 24000 }
   assert.equal((await played(t, { ...raw, loop: 3, startMs: 100, durationMs: 50 })).durationMs, 150)
   const { session } = open(t)
@@ -116,7 +116,7 @@ test('whole raw samples can be looped, sought and cut', async (t) => {
   assert.equal((await playing).positionMs, 300)
 })
 
-test('half a sample at the end of raw bytes is left out', async (t) => {
+test('drops half a sample at the end of raw bytes', async (t) => {
   const { durationMs, outcome } = await played(t, { audio: Buffer.concat([RAW, Buffer.alloc(1)]), format: 'pcm16', sampleRate: 24000 })
   assert.deepEqual([durationMs, outcome], [300, 'completed'])
   const { session } = open(t)
@@ -125,7 +125,7 @@ test('half a sample at the end of raw bytes is left out', async (t) => {
   await assert.rejects(empty, { code: 'ERR_EMPTY_SOURCE' })
 })
 
-test('whole raw samples are replayed as they were', async (t) => {
+test('a replay plays whole raw samples unchanged', async (t) => {
   const { session, heard, file } = recording(t)
   session.playAudio({ audio: Int16Array.from(SAMPLES, (sample) => Math.round(sample * 32768)), format: 'pcm16', sampleRate: 24000 })
   await finish(session)
@@ -136,7 +136,7 @@ test('whole raw samples are replayed as they were', async (t) => {
   assert.deepEqual(samples.subarray(0, expected.length), expected)
 })
 
-test('what would be noise is refused', async (t) => {
+test('refuses input that would be noise', async (t) => {
   const { session } = open(t)
   for (const [request, message] of [
     [{ audio: FILE.toString('base64') }, /^Expected a Buffer, typed array, ArrayBuffer, .* for audio but received '.*' of type string; paths and URLs are audioUrl, and Buffer\.from\(text, 'base64'\)/],
@@ -159,7 +159,7 @@ test('what would be noise is refused', async (t) => {
   await assert.rejects(SpeakerSession.clip({ audioUrl: 'a.pcm', format: 'pcm16' }), { code: 'ERR_INVALID_ARGUMENT', message: /^Expected bytes as audio beside it for format/ })
 })
 
-test('a piece that is no bytes fails its playback', async (t) => {
+test('a chunk that is not bytes fails its playback', async (t) => {
   for (const [piece, message] of [
     ['AAAA', 'the stream failed: it gave a string where bytes were expected'],
     [7, 'the stream failed: it gave a number where bytes were expected'],

@@ -1,6 +1,6 @@
 'use strict'
 
-// `data:` URLs, and what gives bytes without being a stream: a Blob, and a Response of `fetch`.
+// `data:` URLs, and sources of bytes that are not streams: a Blob, and a Response of `fetch`.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -18,7 +18,7 @@ const { tone } = require('../support/wav')
 const FILE = tone(440, 300)
 const BASE64 = FILE.toString('base64')
 const hex = (bytes) => Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
-/** As few bytes as possible written as three characters. */
+/** Writes as few bytes as possible as three characters (percent-encoded). */
 const percent = (bytes) => Array.from(bytes, (byte) => (/[a-z0-9]/i.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : hex([byte]))).join('')
 
 async function played(t, request) {
@@ -35,7 +35,7 @@ async function failure(t, request) {
   return playing.then(() => assert.fail('it was played'), (error) => error)
 }
 
-test('a data: URL is what is in it', async (t) => {
+test('a data: URL plays its content', async (t) => {
   const expected = await played(t, { audio: FILE })
   for (const audioUrl of [
     `data:audio/wav;base64,${BASE64}`,
@@ -54,12 +54,12 @@ test('a data: URL is what is in it', async (t) => {
     const { durationMs: clipMs } = await SpeakerSession.clip({ audioUrl })
     assert.equal(clipMs, 300, name)
   }
-  // It is read again like any file.
+  // It can be read again like any file.
   const { durationMs } = await played(t, { audioUrl: `data:;base64,${BASE64}`, loop: 3, startMs: 100 })
   assert.equal(durationMs, 600)
 })
 
-test('a data: URL that is none is refused, and nothing of it is shown', async (t) => {
+test('refuses an invalid data: URL without showing it', async (t) => {
   for (const audioUrl of ['data:', 'data:audio/wav;base64', 'data:;base64,secret!', 'data:;base64,secre', 'data:;base64,secr=t==']) {
     const error = await failure(t, { audioUrl })
     assert.equal(error.code, 'ERR_INVALID_ARGUMENT', audioUrl)
@@ -73,13 +73,13 @@ test('a data: URL that is none is refused, and nothing of it is shown', async (t
   assert.match((await failure(t, { audioUrl: 'data:image/png,x', contentType: 'a/b' })).message, /received a\/b$/)
 })
 
-test('a data: URL of more than 256 MiB is refused', async (t) => {
+test('refuses a data: URL of more than 256 MiB', async (t) => {
   const error = await failure(t, { audioUrl: `data:,${'x'.repeat(256 * 2 ** 20 + 1)}` })
   assert.equal(error.code, 'ERR_SOURCE_TOO_LARGE')
   assert.equal(error.message, 'Expected at most 268435456 bytes for audioUrl but received more')
 })
 
-test('a data: URL is recorded as the bytes that it is', async (t) => {
+test('a data: URL is recorded as its bytes', async (t) => {
   const record = path.join(workspace(t), 'requests.jsonl')
   const { session } = open(t, { record })
   session.playAudio({ audioUrl: `data:audio/wav;base64,${BASE64}` })
@@ -89,7 +89,7 @@ test('a data: URL is recorded as the bytes that it is', async (t) => {
   assert.deepEqual({ audioUrl, audio, contentType }, { audioUrl: undefined, audio: BASE64, contentType: 'audio/wav' })
 })
 
-/** Each as often as it is asked for: a body is read once. */
+/** Makes each as often as needed, because a body can be read only once. */
 const BODIES = {
   'a Blob': (bytes) => new Blob([bytes.subarray(0, 5), bytes.subarray(5)], { type: 'audio/wav' }),
   'a File': (bytes) => new File([bytes], 'tone.wav'),
@@ -101,7 +101,7 @@ const BODIES = {
 }
 
 for (const [name, body] of Object.entries(BODIES)) {
-  test(`${name} is played, and a clip is made of it`, async (t) => {
+  test(`${name} can be played and made into a clip`, async (t) => {
     for (const file of ['tone-s16.wav', 'tone.flac', 'tone-cbr.mp3', 'tone-opus.ogg']) {
       const bytes = readFileSync(path.join(__dirname, '../fixtures', file))
       const expected = await played(t, { audio: bytes })
@@ -116,7 +116,7 @@ for (const [name, body] of Object.entries(BODIES)) {
   })
 }
 
-test('what fetch brings is played, and its body is consumed', async (t) => {
+test('a fetch Response is played and its body consumed', async (t) => {
   const server = await serve(t, (request, response) => {
     if (request.url !== '/tone.wav') return response.writeHead(404).end('gone')
     response.writeHead(200, { 'content-type': 'audio/wav; charset=binary' }).end(FILE)
@@ -134,7 +134,7 @@ test('what fetch brings is played, and its body is consumed', async (t) => {
   assert.match((await failure(t, { audio: new Response('no', { headers: { 'content-type': 'text/plain;charset=x' } }) })).message, /received text\/plain$/)
 })
 
-test('a body can not be looped, fails as a stream does, and is closed when its playback ends', async (t) => {
+test('a body cannot loop, fails like a stream and is closed', async (t) => {
   const { message } = await failure(t, { audio: new Blob([FILE]), loop: true })
   assert.match(message, /^Expected audio that can be read again beside it for loop/)
   let cancelled
@@ -161,7 +161,7 @@ test('a body can not be looped, fails as a stream does, and is closed when its p
   await assert.rejects(SpeakerSession.clip({ audio: locked }), { code: 'ERR_STREAM' })
 })
 
-test('a clip of a body is recorded as its bytes, and a body as a stream', async (t) => {
+test('a clip of a body is recorded as bytes, a body as a stream', async (t) => {
   const record = path.join(workspace(t), 'requests.jsonl')
   const { session, heard } = open(t, { record })
   session.playAudio({ audio: await SpeakerSession.clip({ audio: new Blob([FILE], { type: 'audio/wav' }) }), stopOther: false })

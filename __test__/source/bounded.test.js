@@ -1,6 +1,6 @@
 'use strict'
 
-// What a few bytes may ask for is bounded: memory, and how far a decoder goes on without a sound. `npm run test:hostile` measures it.
+// What a few bytes can demand is bounded: memory, and how far a decoder goes on without a sound. `npm run test:hostile` measures it.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -10,7 +10,7 @@ const { test } = require('node:test')
 const { bodies } = require('../hostile/bodies')
 const { open, finish } = require('../support/session')
 
-/** How a request ends, and what the error says. */
+/** Plays a request and returns how it ended, with the error's message. */
 async function outcome(t, request) {
   const { session } = open(t)
   const ended = session.playAudio(request).then((result) => [result.outcome], (error) => [error.code, error.message])
@@ -18,7 +18,7 @@ async function outcome(t, request) {
   return ended
 }
 
-test('Ogg pages that are damaged or none, without end, are given up where junk is', async (t) => {
+test('gives up endless damaged Ogg pages like junk', async (t) => {
   const server = http.createServer((request, response) => {
     const pieces = bodies[request.url.slice(1)]()
     const more = () => {
@@ -39,13 +39,13 @@ test('Ogg pages that are damaged or none, without end, are given up where junk i
   }
 })
 
-test('sixty-five thousand channels are refused, before a packet of them is held', async (t) => {
+test('refuses 65,000 channels before holding a packet', async (t) => {
   const [code, message] = await outcome(t, { audio: Buffer.concat([...bodies['aiff-channels-65535']()]) })
   assert.equal(code, 'ERR_UNSUPPORTED_FORMAT')
   assert.match(message, /received 65535 channels/)
 })
 
-test('Vorbis headers of six kilobytes that ask for four gigabytes are refused', async (t) => {
+test('refuses small Vorbis headers that demand gigabytes', async (t) => {
   const audio = Buffer.concat([...bodies['ogg-codebooks']()])
   assert.ok(audio.length < 12_000)
   const [code, message] = await outcome(t, { audio })

@@ -1,6 +1,6 @@
 'use strict'
 
-// `SpeakerSession.cache`: what one playback fetched is there for the others, as far as its server lets it be.
+// `SpeakerSession.cache`: what one playback fetched serves the others, as far as its server allows.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -25,7 +25,7 @@ const other = tone(880, 1000)
 
 afterEach(() => SpeakerSession.cache({ maxBytes: 0 }))
 
-/** What was counted since the last time. */
+/** Returns what was counted since the last call. */
 function counting() {
   let before = SpeakerSession.cache()
   return () => {
@@ -36,7 +36,7 @@ function counting() {
   }
 }
 
-/** A server that answers with `answer(request, response, n)`, and notes what it was asked. */
+/** A server that answers with `answer(request, response, n)` and records its requests. */
 async function serving(t, answer) {
   const asked = []
   const server = http.createServer((request, response) => {
@@ -60,19 +60,19 @@ async function hear(t, request, options) {
   return { result: await playing, samples: heard() }
 }
 
-/** Plays it, and is sure that it sounds as these bytes do. */
+/** Plays a request and asserts that it sounds as these bytes do. */
 async function sounds(t, request, body = clip, options) {
   const { result, samples } = await hear(t, request, options)
   assert.equal(result.outcome, 'completed', result.message)
   assert.deepEqual(samples, (await hear(t, { audio: body })).samples)
 }
 
-/** Waits until it is so. */
+/** Waits until the condition is true. */
 async function until(condition) {
   while (!condition()) await sleep(5)
 }
 
-test('wrong options are refused, and without any it tells what it holds', () => {
+test('refuses invalid options and reports its content', () => {
   for (const [options, message] of [
     [null, /^Expected an object for cache but received null$/],
     [{ bytes: 1 }, /^Expected only maxBytes for the options of cache but received 'bytes'/],
@@ -90,7 +90,7 @@ test('wrong options are refused, and without any it tells what it holds', () => 
   assert.equal(SpeakerSession.cache({}).maxBytes, MIB)
 })
 
-test('a thousand sessions that play one URL fetch it once', async (t) => {
+test('a thousand sessions of one URL fetch it once', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const counted = counting()
   const { url, asked } = await serving(t, (_, response) => {
@@ -114,7 +114,7 @@ test('a thousand sessions that play one URL fetch it once', async (t) => {
   assert.deepEqual([asked.length, counted()], [2, {}])
 })
 
-test('metrics tell what the cache does, and Prometheus is shown it', async (t) => {
+test('metrics and Prometheus show the cache', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const register = new client.Registry()
   collectMetrics({ register })
@@ -138,7 +138,7 @@ test('without the cache each session fetches by itself', async (t) => {
   assert.deepEqual([asked.length, counted()], [3, {}])
 })
 
-/** Long enough that an answer by date is not counted by seconds. */
+/** Long enough ago that heuristic freshness is not a matter of seconds. */
 const LONG_AGO = 'Sun, 06 Nov 1994 08:49:37 GMT'
 const hour = () => new Date(Date.now() + 3_600_000).toUTCString()
 
@@ -149,21 +149,21 @@ for (const [what, headers, requests, statuses] of [
   ['Last-Modified', { 'last-modified': LONG_AGO }, 1],
   ['immutable', { 'cache-control': 'immutable' }, 1],
   ['public, with a cookie', { 'cache-control': 'public, max-age=60', 'set-cookie': 'a=b' }, 1],
-  ['Vary by what is asked alike', { 'cache-control': 'max-age=60', vary: 'accept-encoding, origin' }, 1],
+  ['Vary by equal headers', { 'cache-control': 'max-age=60', vary: 'accept-encoding, origin' }, 1],
   ['nothing', {}, 3],
   ['no-store', { 'cache-control': 'no-store', etag: '"a"' }, 3],
   ['No-Store in capitals', { 'cache-control': 'max-age=60, No-Store' }, 3],
   ['private', { 'cache-control': 'private, max-age=60', etag: '"a"' }, 3],
   ['a cookie', { 'cache-control': 'max-age=60', 'set-cookie': 'a=b' }, 3],
   ['Vary by everything', { 'cache-control': 'max-age=60', vary: '*' }, 3],
-  ['an age beyond all', { 'cache-control': 'max-age=60', age: '18446744073709551615' }, 3],
-  ['an Expires that is none', { expires: '0' }, 3],
+  ['a huge Age', { 'cache-control': 'max-age=60', age: '18446744073709551615' }, 3],
+  ['an invalid Expires', { expires: '0' }, 3],
   ['max-age=0 and an ETag', { 'cache-control': 'max-age=0', etag: '"a"' }, 3, [200, 304, 304]],
   ['no-cache and an ETag', { 'cache-control': 'no-cache', etag: 'W/"a"' }, 3, [200, 304, 304]],
   ['an ETag alone', { etag: '"a"' }, 3, [200, 304, 304]],
   ['must-revalidate and a date', { 'cache-control': 'max-age=0, must-revalidate', 'last-modified': LONG_AGO }, 3, [200, 304, 304]]
 ]) {
-  test(`what a server says is kept to: ${what}`, async (t) => {
+  test(`follows the server's caching headers: ${what}`, async (t) => {
     SpeakerSession.cache({ maxBytes: 16 * MIB })
     const counted = counting()
     const sent = []
@@ -182,7 +182,7 @@ for (const [what, headers, requests, statuses] of [
   })
 }
 
-test('what has changed is heard as it is now', async (t) => {
+test('plays a changed body in its new version', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const counted = counting()
   const { url } = await serving(t, (request, response, n) => {
@@ -197,7 +197,7 @@ test('what has changed is heard as it is now', async (t) => {
   assert.deepEqual(counted(), { misses: 2, revalidated: 2 })
 })
 
-test('what is stale is asked for again', async (t) => {
+test('requests a stale body again', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const counted = counting()
   const { url, asked } = await serving(t, (_, response) => {
@@ -210,7 +210,7 @@ test('what is stale is asked for again', async (t) => {
   assert.deepEqual([asked.length, counted()], [2, { misses: 2 }])
 })
 
-test('a 304 about something else is not believed, nor one that nobody asked for', async (t) => {
+test('rejects a mismatched or unsolicited 304', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (request, response, n) => {
     if (request.url === '/unasked.wav' || request.headers['if-none-match']) response.writeHead(304, { etag: '"other"' }).end()
@@ -223,14 +223,14 @@ test('a 304 about something else is not believed, nor one that nobody asked for'
 })
 
 for (const [what, cacheControl, failure, expected] of [
-  ['answers 503, and says that it may', 'max-age=0, stale-if-error=60', 503, 'completed'],
-  ['answers 500, and says that it may', 'max-age=0, stale-if-error=60', 500, 'completed'],
-  ['breaks off, and says that it may', 'max-age=0, stale-if-error=60', 0, 'completed'],
-  ['answers 404, and says that it may', 'max-age=0, stale-if-error=60', 404, 'ERR_HTTP_STATUS'],
-  ['answers 500, and does not say so', 'max-age=0', 500, 'ERR_HTTP_STATUS'],
-  ['answers 500, and has to be asked', 'max-age=0, stale-if-error=60, must-revalidate', 500, 'ERR_HTTP_STATUS']
+  ['answers 503 with stale-if-error', 'max-age=0, stale-if-error=60', 503, 'completed'],
+  ['answers 500 with stale-if-error', 'max-age=0, stale-if-error=60', 500, 'completed'],
+  ['breaks off with stale-if-error', 'max-age=0, stale-if-error=60', 0, 'completed'],
+  ['answers 404 with stale-if-error', 'max-age=0, stale-if-error=60', 404, 'ERR_HTTP_STATUS'],
+  ['answers 500 without stale-if-error', 'max-age=0', 500, 'ERR_HTTP_STATUS'],
+  ['answers 500 with must-revalidate', 'max-age=0, stale-if-error=60, must-revalidate', 500, 'ERR_HTTP_STATUS']
 ]) {
-  test(`what is stale stands in for a server that ${what}: ${expected}`, async (t) => {
+  test(`stale entry while the server ${what}: ${expected}`, async (t) => {
     SpeakerSession.cache({ maxBytes: 16 * MIB })
     const { url } = await serving(t, (_, response, n) => {
       if (n === 0) response.writeHead(200, { 'content-length': clip.length, etag: '"a"', 'cache-control': cacheControl }).end(clip)
@@ -240,7 +240,7 @@ for (const [what, cacheControl, failure, expected] of [
     await sounds(t, { audioUrl: `${url}/a.wav` })
     const { result } = await hear(t, { audioUrl: `${url}/a.wav` })
     assert.equal(result.outcome ?? result.code, expected)
-    // What is gone is gone.
+    // A 404 removes the entry.
     if (failure === 404) assert.equal(SpeakerSession.cache().entries, 0)
   })
 }
@@ -251,7 +251,7 @@ for (const [what, first, second] of [
   ['another network', {}, {}],
   ['another user in the URL', { user: 'one:first-password@' }, { user: 'two:second-password@' }]
 ]) {
-  test(`who asks with ${what} is not given what another one fetched`, async (t) => {
+  test(`a request with ${what} does not get another's body`, async (t) => {
     SpeakerSession.cache({ maxBytes: 16 * MIB })
     const { url, asked } = await serving(t, (request, response, n) => {
       const body = n === 0 ? clip : other
@@ -267,7 +267,7 @@ for (const [what, first, second] of [
   })
 }
 
-test('a network that forbids a server forbids what is kept from it', async (t) => {
+test('a network that forbids a server forbids its cached bodies', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url } = await serving(t, (_, response) => response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'max-age=60' }).end(clip))
   await sounds(t, { audioUrl: `${url}/a.wav` })
@@ -276,7 +276,7 @@ test('a network that forbids a server forbids what is kept from it', async (t) =
   }
 })
 
-test('what was fetched with a key is kept only if its server says so', async (t) => {
+test('a body fetched with credentials is not cached by default', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (_, response) => response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'max-age=60' }).end(clip))
   const request = { audioUrl: `${url}/a.wav`, headers: { authorization: 'Bearer first-user-key' } }
@@ -289,7 +289,7 @@ test('what was fetched with a key is kept only if its server says so', async (t)
 })
 
 for (const headers of [{ Range: 'bytes=0-' }, { 'Cache-Control': 'no-cache' }, { Pragma: 'no-cache' }, { 'If-None-Match': '"b"' }]) {
-  test(`who asks with ${Object.keys(headers)} asks by himself`, async (t) => {
+  test(`a request with ${Object.keys(headers)} bypasses the cache`, async (t) => {
     SpeakerSession.cache({ maxBytes: 16 * MIB })
     const counted = counting()
     const { url, asked } = await serving(t, (request, response) => {
@@ -303,7 +303,7 @@ for (const headers of [{ Range: 'bytes=0-' }, { 'Cache-Control': 'no-cache' }, {
   })
 }
 
-test('a redirect that says nothing is asked each time, and where it leads to is not', async (t) => {
+test('an uncacheable redirect is requested each time, its target cached', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const counted = counting()
   const paths = []
@@ -319,7 +319,7 @@ test('a redirect that says nothing is asked each time, and where it leads to is 
   assert.deepEqual(counted(), { misses: 4, revalidated: 1, hits: 1 })
 })
 
-test('a redirect that leads elsewhere now is followed, without a question about what was', async (t) => {
+test('a changed redirect is followed without the old validator', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (request, response, n) => {
     if (request.url === '/moved') return response.writeHead(302, { location: n === 0 ? '/one.wav' : '/two.wav' }).end()
@@ -333,7 +333,7 @@ test('a redirect that leads elsewhere now is followed, without a question about 
   assert.deepEqual(asked.map(({ url, headers }) => `${url} ${headers['if-none-match'] ?? '-'}`), ['/moved -', '/one.wav -', '/moved -', '/two.wav -', '/moved -', '/two.wav "the same"'])
 })
 
-test('what is zipped on its way is kept as it is meant', async (t) => {
+test('a compressed body is cached decompressed', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const counted = counting()
   const { url, asked } = await serving(t, (_, response) => response.writeHead(200, { 'content-encoding': 'gzip', 'cache-control': 'max-age=60' }).end(gzipSync(clip)))
@@ -344,7 +344,7 @@ test('what is zipped on its way is kept as it is meant', async (t) => {
   assert.ok(SpeakerSession.cache().bytes >= clip.length)
 })
 
-test('without a length, what ends in words is kept, and what ends with the connection is not', async (t) => {
+test('caches a chunked body but not one ended by close', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const counted = counting()
   const url = await serveBytes(t, (socket, { path }) => {
@@ -358,7 +358,7 @@ test('without a length, what ends in words is kept, and what ends with the conne
   assert.deepEqual(counted(), { misses: 3, hits: 1 })
 })
 
-test('who stops first takes it from nobody, and who is last ends it', async (t) => {
+test('stopping one listener spares the rest, the last ends the fetch', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   let answer
   const closed = []
@@ -394,9 +394,9 @@ test('who stops first takes it from nobody, and who is last ends it', async (t) 
   await until(() => SpeakerSession.cache().bytes === 0)
 })
 
-test('who is slow keeps nobody waiting', async (t) => {
+test('a slow listener delays nobody', async (t) => {
   SpeakerSession.cache({ maxBytes: 256 * MIB })
-  // More than a download keeps ahead of who does not read.
+  // More than a download keeps ahead of a listener that does not read.
   const long = tone(440, 200_000)
   assert.ok(long.length > 16 * MIB)
   const { url, asked } = await serving(t, (_, response) => setTimeout(() => response.writeHead(200, { 'content-length': long.length, 'cache-control': 'max-age=60' }).end(long), 50))
@@ -412,7 +412,7 @@ test('who is slow keeps nobody waiting', async (t) => {
   await fast.session.close()
 })
 
-test('what is kept is played from any place, without its server', async (t) => {
+test('a cached body plays from any position without its server', async (t) => {
   SpeakerSession.cache({ maxBytes: 256 * MIB })
   const long = tone(440, 200_000)
   const { url, asked } = await serving(t, (request, response) => {
@@ -427,7 +427,7 @@ test('what is kept is played from any place, without its server', async (t) => {
     assert.equal(result.outcome, 'completed', result.message)
     assert.deepEqual(samples, expected)
   }
-  // While it comes, a place that is far behind may be asked for.
+  // While it downloads, a position far ahead may be requested.
   await late()
   assert.ok(asked.length <= 2 && asked.slice(1).every(({ headers }) => headers.range), `${asked.length}`)
   await sounds(t, { audioUrl: `${url}/a.wav` }, long)
@@ -437,7 +437,7 @@ test('what is kept is played from any place, without its server', async (t) => {
   assert.equal(asked.length, before)
 })
 
-test('a body that breaks is truncated for all who read it, and is not kept', async (t) => {
+test('a broken body is truncated for all and not cached', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (_, response, n) => {
     const send = () => {
@@ -454,7 +454,7 @@ test('a body that breaks is truncated for all who read it, and is not kept', asy
   assert.deepEqual([SpeakerSession.cache().entries, SpeakerSession.cache().bytes], [0, 0])
 })
 
-test('a body that breaks and is gone on with is whole for all, and kept', async (t) => {
+test('a resumed body is whole for all and cached', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (request, response, n) => {
     const [, from = 0] = /^bytes=(\d+)-$/.exec(request.headers.range) ?? []
@@ -470,7 +470,7 @@ test('a body that breaks and is gone on with is whole for all, and kept', async 
   assert.equal(asked.length, 2)
 })
 
-test('what cannot be shared is fetched by each, the first not twice', async (t) => {
+test('an uncacheable body is fetched by each, once', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const counted = counting()
   const { url, asked } = await serving(t, (_, response) => setTimeout(() => response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'no-store' }).end(clip), 50))
@@ -478,7 +478,7 @@ test('what cannot be shared is fetched by each, the first not twice', async (t) 
   assert.deepEqual([asked.length, counted()], [10, { misses: 10 }])
 })
 
-test('who waits for what has to be asked for each time asks too', async (t) => {
+test('waiting requests also revalidate a no-cache body', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (request, response) => {
     const answer = () => (request.headers['if-none-match'] ? response.writeHead(304).end() : response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'no-cache', etag: '"a"' }).end(clip))
@@ -489,7 +489,7 @@ test('who waits for what has to be asked for each time asks too', async (t) => {
   assert.deepEqual(asked.map(({ headers }) => headers['if-none-match'] ?? '-'), ['-', ...Array.from({ length: 5 }, () => '"a"')])
 })
 
-test('what was not played for longest goes first, and what is too large is not kept', async (t) => {
+test('evicts the least recently played, skips too large bodies', async (t) => {
   // Room for three, of which each may take a fourth.
   const maxBytes = Math.floor(clip.length * 4.2)
   SpeakerSession.cache({ maxBytes })
@@ -510,7 +510,7 @@ test('what was not played for longest goes first, and what is too large is not k
   assert.ok(SpeakerSession.cache({ maxBytes: half }).bytes <= half)
 })
 
-test('many at once stay within its room, and all of them sound', async (t) => {
+test('many at once stay within maxBytes and all play', async (t) => {
   const maxBytes = 8 * clip.length
   SpeakerSession.cache({ maxBytes })
   let most = 0
@@ -525,7 +525,7 @@ test('many at once stay within its room, and all of them sound', async (t) => {
   assert.ok(most > 0 && most <= maxBytes, `${most}`)
 })
 
-test('what became too long to be shared is heard to its end by all who began', async (t) => {
+test('a body that grows too long still plays for all', async (t) => {
   const long = tone(440, 20_000)
   SpeakerSession.cache({ maxBytes: long.length * 2 })
   const { url, asked } = await serving(t, (_, response) => {
@@ -536,7 +536,7 @@ test('what became too long to be shared is heard to its end by all who began', a
   assert.deepEqual(SpeakerSession.cache().entries, 0)
 })
 
-test('what became too long and is not the same is truncated', async (t) => {
+test('a too long body that changed is truncated', async (t) => {
   const long = tone(440, 20_000)
   SpeakerSession.cache({ maxBytes: long.length * 2 })
   const { url } = await serving(t, (_, response, n) => {
@@ -548,7 +548,7 @@ test('what became too long and is not the same is truncated', async (t) => {
   assert.deepEqual(outcomes, ['ERR_TRUNCATED', 'ERR_TRUNCATED', 'completed'])
 })
 
-test('turned off while it comes, it is heard by all who began', async (t) => {
+test('turning the cache off mid-download interrupts nobody', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   let rest
   const { url, asked } = await serving(t, (_, response, n) => {
@@ -568,7 +568,7 @@ test('turned off while it comes, it is heard by all who began', async (t) => {
 })
 
 for (const status of [404, 403, 500]) {
-  test(`those who wait together are told ${status} together`, async (t) => {
+  test(`requests that wait together share a ${status}`, async (t) => {
     SpeakerSession.cache({ maxBytes: 16 * MIB })
     const { url, asked } = await serving(t, (_, response) => setTimeout(() => response.writeHead(status).end(), 50))
     const results = await Promise.all(Array.from({ length: 20 }, () => hear(t, { audioUrl: `${url}/a.wav` })))
@@ -578,7 +578,7 @@ for (const status of [404, 403, 500]) {
   })
 }
 
-test('each waits for as long as it says: an answer that never comes', async (t) => {
+test('each request has its own fetchTimeoutMs', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, () => {})
   const fail = async (options) => {
@@ -591,7 +591,7 @@ test('each waits for as long as it says: an answer that never comes', async (t) 
   assert.ok([3, 4].includes(asked.length), `${asked.length}`)
 })
 
-test('who comes late to an answer that does not come has his own time', async (t) => {
+test('a later request has its own fetchTimeoutMs', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (_, response, n) => {
     if (n > 0) response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'max-age=60' }).end(clip)
@@ -605,7 +605,7 @@ test('who comes late to an answer that does not come has his own time', async (t
   assert.equal(asked.length, 2)
 })
 
-test('a server that sends a byte now and then is too slow for all', async (t) => {
+test('a dripping server is too slow for all', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (_, response) => {
     response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'max-age=60' })
@@ -622,7 +622,7 @@ test('a server that sends a byte now and then is too slow for all', async (t) =>
   assert.equal(SpeakerSession.cache().entries, 0)
 })
 
-test('segments of HLS are kept, and keys and playlists for as long as they say', async (t) => {
+test('caches HLS segments, and playlists and keys as allowed', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const asked = []
   const segment = readFileSync(path.join(__dirname, '..', 'fixtures', 'tone-cbr.mp3'))
@@ -637,7 +637,7 @@ test('segments of HLS are kept, and keys and playlists for as long as they say',
   assert.deepEqual(asked, ['/list.m3u8', '/a.mp3', '/b.mp3', '/list.m3u8'])
 })
 
-test('parts of one file that HLS lists are not taken for each other', async (t) => {
+test('HLS byte ranges of one file are kept apart', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const segment = readFileSync(path.join(__dirname, '..', 'fixtures', 'tone-cbr.mp3'))
   const both = Buffer.concat([segment, segment])
@@ -654,7 +654,7 @@ test('parts of one file that HLS lists are not taken for each other', async (t) 
   await sounds(t, { audioUrl: `${url}/list.m3u8` }, both)
 })
 
-test('a clip and a probe take what a playback fetched', async (t) => {
+test('clips and probes use the cached body', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (_, response) => response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'max-age=60' }).end(clip))
   await sounds(t, { audioUrl: `${url}/a.wav` })
@@ -665,7 +665,7 @@ test('a clip and a probe take what a playback fetched', async (t) => {
   assert.equal(asked.length, 1)
 })
 
-test('a process that uses the cache ends by itself', async (t) => {
+test('a process that uses the cache exits', async (t) => {
   const { url } = await serving(t, (request, response) => {
     response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'max-age=60' })
     if (request.url === '/a.wav') response.end(clip)

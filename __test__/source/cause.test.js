@@ -1,6 +1,6 @@
 'use strict'
 
-// What led to a failure is the `cause` of its error, as Node would tell it.
+// The reason of a failure is the `cause` of its error, as in Node.
 
 const assert = require('node:assert/strict')
 const { createServer } = require('node:net')
@@ -9,7 +9,7 @@ const { test } = require('node:test')
 const { open } = require('../support/session')
 const { serve } = require('../support/server')
 
-/** A port on which nobody listens. */
+/** Returns a port on which nobody listens. */
 async function freePort() {
   const server = createServer()
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -18,7 +18,7 @@ async function freePort() {
   return port
 }
 
-test('a failure of the system has its code', async (t) => {
+test('a system failure has its code as the cause', async (t) => {
   const { session, told } = open(t, { output: { clock: 'realtime' } })
   for (const [audioUrl, code, cause] of [
     ['/nowhere/a.wav', 'ERR_FILE', 'ENOENT'],
@@ -34,7 +34,7 @@ test('a failure of the system has its code', async (t) => {
   assert.ok(told.filter(({ type }) => type === 'failed').every((event) => !('cause' in event)))
 })
 
-test('a failure of a library has its words, and one of ours has none', async (t) => {
+test("a library's message is the cause, ours have none", async (t) => {
   const { session } = open(t, { output: { clock: 'realtime' } })
   const url = await serve(t, (request, response) => {
     if (request.url === '/cut') response.writeHead(200, { 'content-length': 1000 }).write('x', () => response.destroy())

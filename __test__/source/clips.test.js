@@ -1,6 +1,6 @@
 'use strict'
 
-// `SpeakerSession.clip`: a sound that is decoded once is played as its source is, sample for sample and event for event.
+// `SpeakerSession.clip`: a sound that is decoded once plays like its source, sample for sample and event for event.
 
 const assert = require('node:assert/strict')
 const { writeFileSync } = require('node:fs')
@@ -17,7 +17,7 @@ const { tone } = require('../support/wav')
 
 const fixture = (name) => path.join(__dirname, '..', 'fixtures', name)
 
-/** What is done to a session with a source: `play` begins a playback of it, with `stopOther: false` and more options. */
+/** What is done in a session with a source: `play` starts a playback of it, with `stopOther: false` and more options. */
 const SCENARIOS = {
   async whole(session, play) {
     play()
@@ -95,8 +95,8 @@ const FILES = [
 ]
 
 for (const [name, run] of Object.entries(SCENARIOS)) {
-  test(`a clip is its source: ${name}`, async (t) => {
-    // Nothing to loop fails at once, and not where it is sought.
+  test(`a clip plays like its source: ${name}`, async (t) => {
+    // An empty loop fails at once, before it can be sought.
     for (const file of name === 'seeks' ? FILES.filter((file) => file !== 'empty.wav') : FILES) {
       for (const channels of [1, 2]) {
         const result = async (source) => {
@@ -123,7 +123,7 @@ for (const [name, run] of Object.entries(SCENARIOS)) {
   })
 }
 
-test('a clip plays in the next frame, in as many sessions as there are', async (t) => {
+test('a clip plays in the next frame in any session', async (t) => {
   const { audio, samples } = ramp(48 * 50)
   const clip = await SpeakerSession.clip({ audio })
   assert.deepEqual([clip.durationMs, clip.channels, clip.bytes], [50, 1, 48 * 50 * 4 + audio.length])
@@ -152,7 +152,7 @@ test('a clip plays in the next frame, in as many sessions as there are', async (
   assert.deepEqual(SpeakerSession.processStats(), { sessions: 0, broken: 0, clips: 0, clipBytes: 0 })
 })
 
-test('a paused session plays its clip when it is resumed, and a closed clip plays no more', async (t) => {
+test('a paused clip plays on resume, a closed one is refused', async (t) => {
   const { session, of } = open(t)
   const { audio } = ramp(4800)
   const clip = await SpeakerSession.clip({ audio })
@@ -166,7 +166,7 @@ test('a paused session plays its clip when it is resumed, and a closed clip play
   assert.deepEqual([(await playing).durationMs, of('a')], [100, ['paused@0', 'resumed@1000', 'started@1000', 'completed@1100']])
 })
 
-test('what changes in a Buffer after the call does not change the clip', async (t) => {
+test('changing the Buffer after the call leaves the clip unchanged', async (t) => {
   const { session, heard } = open(t)
   const { audio, samples } = ramp(4800)
   const making = SpeakerSession.clip({ audio })
@@ -176,7 +176,7 @@ test('what changes in a Buffer after the call does not change the clip', async (
   assert.deepEqual(heard(), samples)
 })
 
-test('a clip that fails says why, as its source would', async (t) => {
+test("a failed clip has its source's error", async (t) => {
   const directory = workspace(t, { 'empty.mp3': '', 'noise.wav': 'no sound at all' })
   const file = tone(440, 500)
   const address = await serve(t, ({ url }, response) => {
@@ -213,7 +213,7 @@ test('a clip that fails says why, as its source would', async (t) => {
   assert.equal(durationMs, 500)
 })
 
-test('a clip is given up by its signal', async (t) => {
+test('an abort signal gives up a clip', async (t) => {
   const address = await serve(t, (_, response) => response.writeHead(200).flushHeaders())
   const { signal, abort } = abortable()
   const making = SpeakerSession.clip({ audioUrl: address, signal })
@@ -224,7 +224,7 @@ test('a clip is given up by its signal', async (t) => {
   while (SpeakerSession.processStats().clips >= before) await new Promise((resolve) => setTimeout(resolve, 10))
 })
 
-test('wrong arguments are refused', async () => {
+test('refuses invalid arguments', async () => {
   const audio = tone(440, 10)
   const wrong = [
     [undefined, /^Expected an object for clip but received undefined$/],
@@ -241,7 +241,7 @@ test('wrong arguments are refused', async () => {
   }
 })
 
-test('a recording holds what its clips were made from', async (t) => {
+test('a recording holds the source bytes of its clips', async (t) => {
   const { session, file, heard, directory } = recording(t)
   const other = path.join(directory, 'other.wav')
   writeFileSync(other, tone(880, 300))

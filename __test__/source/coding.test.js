@@ -1,6 +1,6 @@
 'use strict'
 
-// Bodies that were encoded on their way: `Content-Encoding`.
+// Bodies that were compressed in transit: `Content-Encoding`.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -22,7 +22,7 @@ async function hear(t, request, options) {
   return { result: await playing, samples: heard() }
 }
 
-/** Serves these bytes under a coding, in pieces. */
+/** Serves these bytes under a coding, in chunks. */
 function serveEncoded(t, coding, body, size = 777) {
   return serve(t, (request, response) => {
     response.writeHead(200, { 'content-encoding': coding })
@@ -49,7 +49,7 @@ for (const [coding, body, expected] of [
   ['UTF-8', clip],
   ['audio/wav', clip]
 ]) {
-  test(`content-encoding ${coding} is undone`, async (t) => {
+  test(`decodes content-encoding ${coding}`, async (t) => {
     const expectedSamples = (await hear(t, { audio: expected ?? clip })).samples
     for (const size of body.length < 20_000 ? [1, 7, 777, 1 << 20] : [777, 1 << 20]) {
       const { result, samples } = await hear(t, { audioUrl: `${await serveEncoded(t, coding, body, size)}/a.wav` })
@@ -59,7 +59,7 @@ for (const [coding, body, expected] of [
   })
 }
 
-test('no coding is asked for, unless the user does', async (t) => {
+test('requests no coding unless the user does', async (t) => {
   const seen = []
   const url = await serve(t, ({ headers }, response) => {
     seen.push(headers['accept-encoding'])
@@ -71,7 +71,7 @@ test('no coding is asked for, unless the user does', async (t) => {
 })
 
 for (const [coding, body] of [['gzip', zlib.gzipSync(clip)], ['deflate', zlib.deflateSync(clip)], ['br', zlib.brotliCompressSync(clip)], ['zstd', zstd()]]) {
-  test(`a body in ${coding} that is cut or damaged is not completed`, async (t) => {
+  test(`a cut or damaged ${coding} body is not completed`, async (t) => {
     for (let cut = 1; cut < body.length; cut += Math.ceil(body.length / 40)) {
       const { result } = await hear(t, { audioUrl: await serveEncoded(t, coding, body.subarray(0, cut)) })
       assert.ok(['ERR_TRUNCATED', 'ERR_DECODE', 'ERR_UNSUPPORTED_FORMAT'].includes(result.code), `cut at ${cut}: ${result.code} ${result.outcome}`)
@@ -79,14 +79,14 @@ for (const [coding, body] of [['gzip', zlib.gzipSync(clip)], ['deflate', zlib.de
     for (let at = 0; at < body.length; at += Math.ceil(body.length / 40)) {
       const flipped = Buffer.from(body)
       flipped[at] ^= 0x55
-      // Some bits mean nothing; but it ends, one way or another.
+      // Some bits have no meaning; but it ends one way or another.
       const { result } = await hear(t, { audioUrl: await serveEncoded(t, coding, flipped) })
       assert.ok(result.outcome === 'completed' || result.code, `flipped at ${at}`)
     }
   })
 }
 
-test('an encoded body that breaks is gone on with', async (t) => {
+test('resumes an encoded body that breaks', async (t) => {
   const body = zlib.gzipSync(clip)
   const url = await serveBytes(t, (socket, { headers, before }) => {
     const from = Number(/\d+/.exec(headers.range)?.[0] ?? 0)
@@ -99,8 +99,8 @@ test('an encoded body that breaks is gone on with', async (t) => {
   assert.deepEqual(samples, (await hear(t, { audio: clip })).samples)
 })
 
-test('a bomb is too large, however small it came', async (t) => {
-  // A WAV of silence: 300 MiB of it are 300 kB.
+test('a decompression bomb is too large', async (t) => {
+  // A WAV of silence: 300 MiB of it compress to 300 kB.
   const gzip = zlib.createGzip()
   const pieces = []
   gzip.on('data', (data) => pieces.push(data))
@@ -116,14 +116,14 @@ test('a bomb is too large, however small it came', async (t) => {
   await Promise.all([playing, finish(session)])
 })
 
-test('six codings are too many', async (t) => {
+test('refuses six codings', async (t) => {
   const body = Array.from({ length: 6 }).reduce((body) => zlib.gzipSync(body), clip)
   const { result } = await hear(t, { audioUrl: await serveEncoded(t, Array(6).fill('gzip').join(', '), body) })
   assert.equal(result.code, 'ERR_FETCH_FAILED')
   assert.match(result.message, /at most 5 content codings/)
 })
 
-test('a window of zstd larger than 8 MiB is refused', async (t) => {
+test('refuses a zstd window larger than 8 MiB', async (t) => {
   // RFC 8878 §3.1.1: magic number, a descriptor without sizes, a window of 2^(10 + 17) bytes, one raw block of 4 bytes, the last.
   const frame = (exponent) => Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, (exponent - 10) << 3, 0x21, 0, 0, 1, 2, 3, 4])
   const { result } = await hear(t, { audioUrl: await serveEncoded(t, 'zstd', frame(27)) })

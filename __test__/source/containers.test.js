@@ -1,6 +1,6 @@
 'use strict'
 
-// What headers say is done, wherever it stands: sizes that are not known, gains, delays, indexes at the end. And what a body lacks is told.
+// Headers are obeyed wherever they stand: unknown sizes, gains, delays, indexes at the end. And missing parts of a body are reported.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -14,14 +14,14 @@ const { level } = require('../support/wav')
 
 const fixture = (name) => readFileSync(path.join(__dirname, '../fixtures', name))
 
-/** A copy that was changed. */
+/** Returns a changed copy. */
 function changed(bytes, change) {
   const copy = Buffer.from(bytes)
   change(copy)
   return copy
 }
 
-/** Plays `audio` and returns how that ended, what was heard, and how long it was. */
+/** Plays `audio` and returns how it ended, what was heard, and how long it was. */
 async function play(t, audio, options) {
   const { session, heard } = open(t, options)
   const ended = session.playAudio({ audio }).then(({ outcome, durationMs }) => [outcome, durationMs], ({ code, positionMs }) => [code, positionMs])
@@ -33,7 +33,7 @@ async function play(t, audio, options) {
   return { outcome, heard: samples, length: samples.length / channels }
 }
 
-/** A WebM as a browser's MediaRecorder writes it: neither the segment nor a cluster says how long it is. */
+/** Returns a WebM as a browser's MediaRecorder writes it: neither the segment nor a cluster has a known size. */
 function live(webm) {
   return changed(webm, (copy) => {
     for (const id of ['18538067', '1f43b675']) {
@@ -47,7 +47,7 @@ function live(webm) {
   })
 }
 
-test('a CAF whose table of packets comes last is the same by whatever way', async (t) => {
+test('a CAF with a trailing packet table plays from every source', async (t) => {
   const everyWay = await ways(t)
   for (const name of ['caf-aac-lc.caf', 'caf-alac.caf', 'caf-opus.caf']) {
     const audio = fixture(`formats/${name}`)
@@ -61,10 +61,10 @@ test('a CAF whose table of packets comes last is the same by whatever way', asyn
   }
 })
 
-/** An MP4 whose last box, its samples, goes to the end without saying so. */
+/** Returns an MP4 whose last box, its samples, extends to the end by a size of 0. */
 const toTheEnd = (mp4) => changed(mp4, (copy) => copy.writeUInt32BE(0, copy.lastIndexOf('mdat') - 4))
 
-test('sizes that are not known and an index at the end change nothing, by whatever way', async (t) => {
+test('unknown sizes and trailing indexes play from every source', async (t) => {
   const webm = fixture('formats/webm-opus.webm')
   const cases = [
     ['a live WebM with Opus', live(webm), webm, 'webm'],
@@ -82,13 +82,13 @@ test('sizes that are not known and an index at the end change nothing, by whatev
   }
 })
 
-test('two recordings of a browser in one body are both played', async (t) => {
+test('plays two browser recordings in one body', async (t) => {
   const webm = live(fixture('formats/webm-opus.webm'))
   const [one, two] = [await play(t, webm), await play(t, Buffer.concat([webm, webm]))]
   assert.deepEqual([two.outcome, two.length], ['completed', 2 * one.length])
 })
 
-test('the gain and the pre-skip in the header of Opus are heard', async (t) => {
+test('applies the gain and pre-skip of the Opus header', async (t) => {
   for (const name of ['webm-opus.webm', 'mp4-opus.mp4']) {
     const file = fixture(`formats/${name}`)
     // In MP4 without its magic, and big-endian.
@@ -108,7 +108,7 @@ test('the gain and the pre-skip in the header of Opus are heard', async (t) => {
 
 test('surround keeps its sides and its loudness', async (t) => {
   const side = (samples, index) => Math.hypot(...samples.filter((_, n) => n % 2 === index))
-  // Front, a half of the centre, and behind, at −3 dB each.
+  // Front, half of the centre, and back, at −3 dB each.
   const [left, right] = [1 + (0.5 + 0.2) * Math.SQRT1_2, 0.3 + (0.5 + 0.4) * Math.SQRT1_2]
   for (const name of ['ogg-opus-5-1.opus', 'ogg-vorbis-5-1.ogg', 'mp4-aac-lc-5-1.m4a', 'adts-aac-lc-5-1.aac']) {
     const { outcome, heard } = await play(t, fixture(`formats/${name}`), { output: { channels: 2 } })
@@ -117,7 +117,7 @@ test('surround keeps its sides and its loudness', async (t) => {
   }
 })
 
-/** An MP4 whose index begins with another box; samples behind it move on by as much. */
+/** Returns an MP4 whose index begins with another box; samples after it move by its size. */
 function withBox(mp4, box) {
   const moov = mp4.indexOf('moov') - 4
   const longer = Buffer.concat([mp4.subarray(0, moov + 8), box, mp4.subarray(moov + 8)])
@@ -133,7 +133,7 @@ const box = (kind, ...content) => {
   return all
 }
 
-test('the delay and the length in the tag iTunSMPB are cut', async (t) => {
+test('cuts the delay and padding of the tag iTunSMPB', async (t) => {
   const m4a = fixture('formats/mp4-aac-lc.m4a')
   const plain = await play(t, m4a)
   const none = Buffer.alloc(4)
@@ -146,7 +146,7 @@ test('the delay and the length in the tag iTunSMPB are cut', async (t) => {
   assert.equal(compare(plain.heard, heard).late, Math.round((1088 * 48000) / 44100))
 })
 
-test('the track of an MP4 that is sound is played, whatever stands beside it', async (t) => {
+test('plays the audio track of an MP4 with other tracks', async (t) => {
   const m4a = fixture('tone-faststart.m4a')
   const plain = await play(t, m4a)
   // A copy of the track, as of a picture, of which no sample is where it says.
@@ -163,7 +163,7 @@ test('the track of an MP4 that is sound is played, whatever stands beside it', a
   assert.ok(Math.abs(level(plain.heard, 0, 4800, 1000) - 0.5) < 0.01, 'it begins with its first sample')
 })
 
-test('HE-AAC, and Opus without a layout of its channels, are named where they are refused', async (t) => {
+test('a refusal names HE-AAC, and Opus of unknown channel layout', async (t) => {
   const { session } = open(t)
   // A build with the feature plays it: see he-aac.test.js.
   if (!(process.env.SPEAKER_SESSION_FEATURES ?? '').split(',').includes('he-aac')) {
@@ -178,7 +178,7 @@ test('HE-AAC, and Opus without a layout of its channels, are named where they ar
   await assert.rejects(session.playAudio({ audio: opus }), { code: 'ERR_UNSUPPORTED_FORMAT', message: /mapping family 255/ })
 })
 
-test('what is cut is never completed, and what came of it is heard', async (t) => {
+test('a cut container never completes and plays what came', async (t) => {
   for (const name of ['webm-opus.webm', 'matroska-flac.mka', 'mpeg-ts-aac-lc.ts', 'mp4-aac-lc-5-1.m4a']) {
     // An M4A whose index is at its start can be cut too.
     const file = name.endsWith('m4a') ? fixture('tone-faststart.m4a') : fixture(`formats/${name}`)
@@ -187,14 +187,14 @@ test('what is cut is never completed, and what came of it is heard', async (t) =
     for (let cut = 1; cut < 40; cut++) {
       const part = await play(t, file.subarray(0, Math.floor((file.length * cut) / 40)))
       const isPart = /^ERR_(TRUNCATED|DECODE|UNSUPPORTED_FORMAT)$/.test(part.outcome)
-      // Behind a packet of a transport stream nothing says that there were more.
+      // After a packet of a transport stream nothing says that there were more.
       assert.ok(isPart || name.endsWith('ts'), `${name} at ${cut}: ${part.outcome}`)
       assert.ok(part.length <= whole.length, `${name} at ${cut}: ${part.length}`)
     }
   }
 })
 
-test('damage in a container is left out or fails, and how it comes in is not heard', async (t) => {
+test('damage in a container sounds the same from every source', async (t) => {
   for (const name of ['webm-opus.webm', 'webm-vorbis.webm', 'matroska-aac-lc.mka', 'mpeg-ts-mp3.ts', 'mp4-opus.mp4']) {
     const file = fixture(`formats/${name}`)
     for (let seed = 1; seed <= 6; seed++) {

@@ -1,6 +1,6 @@
 'use strict'
 
-// A body may hold one file behind the other, change from frame to frame, and be padded: all of it is played, or it is said
+// A body may hold several files in a row, change from frame to frame, and be padded: all of it is played, or an error says
 // that it was not.
 
 const assert = require('node:assert/strict')
@@ -24,23 +24,23 @@ const apeFooter = Buffer.concat([
   Buffer.from('APETAGEX\xe8\x03\0\0\x14\x02\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0', 'latin1')
 ])
 
-/** Noise without a pattern that any demuxer knows, the same each time. */
+/** Returns noise that no demuxer recognises, the same each time. */
 function noise(length) {
   let state = 1
   return Buffer.from(Uint8Array.from({ length }, () => (state = (state * 48271) % 0x7fffffff) % 255))
 }
 
-/** The frames of an MP3 without the one that describes it. */
+/** Returns the frames of an MP3 without the one that describes it. */
 const bare = (mp3) => mp3.subarray(mp3.indexOf(mp3.subarray(0, 2), 4))
 
-/** The frames of a FLAC file without its header. */
+/** Returns the frames of a FLAC file without its header. */
 function frames(flac) {
   let at = 4
   for (let last = false; !last; at += 4 + flac.readUIntBE(at + 1, 3)) last = flac[at] >= 0x80
   return flac.subarray(at)
 }
 
-/** A FLAC file that says that it has so many samples. */
+/** Returns a FLAC file that claims this many samples. */
 function claim(flac, samples) {
   const changed = Buffer.from(flac)
   changed[21] &= 0xf0
@@ -48,16 +48,16 @@ function claim(flac, samples) {
   return changed
 }
 
-/** A metadata block of FLAC. */
+/** Returns a metadata block of FLAC. */
 const block = (kind, bytes) => Buffer.concat([Buffer.from([kind, bytes.length >> 16, (bytes.length >> 8) & 0xff, bytes.length & 0xff]), bytes])
 
-/** A FLAC file of which all metadata blocks are other ones. */
+/** Returns a FLAC file with other metadata blocks only. */
 const described = (flac, ...blocks) => {
   blocks[blocks.length - 1][0] |= 0x80
   return Buffer.concat([flac.subarray(0, 4), ...blocks, frames(flac)])
 }
 
-/** The checksums of a frame of FLAC (RFC 9639 §9.1.8, §9.3), bit by bit. */
+/** Computes the checksums of a FLAC frame (RFC 9639 §9.1.8, §9.3), bit by bit. */
 function checksum(bytes, bits, polynomial) {
   let crc = 0
   for (const byte of bytes) {
@@ -67,10 +67,10 @@ function checksum(bytes, bits, polynomial) {
   return crc
 }
 
-/** The same FLAC, whose frames give the number of their first sample in place of their own, as those of varying length do. */
+/** Returns the same FLAC with a variable block size: frames give the number of their first sample instead of their own. */
 function variable(flac, blockSize) {
   const rest = frames(flac)
-  /** How many bytes of the length of a block stand behind the number. */
+  /** Returns how many bytes of the block size follow the number. */
   const extra = (at) => [6, 7].indexOf(rest[at + 2] >> 4) + 1
   const starts = []
   for (let at = 0; at >= 0; at = rest.indexOf('fff8', at + 1, 'hex')) {
@@ -80,7 +80,7 @@ function variable(flac, blockSize) {
   const varied = starts.map((start, index) => {
     const frame = rest.subarray(start, starts[index + 1])
     const first = index * blockSize
-    // As UTF-8 would write it.
+    // Encoded as in UTF-8.
     const number = first < 0x80 ? [first] : [0xe0 | (first >> 12), 0x80 | ((first >> 6) & 0x3f), 0x80 | (first & 0x3f)]
     const end = 5 + extra(start)
     const header = Buffer.from([0xff, 0xf9, frame[2], frame[3], ...number, ...frame.subarray(5, end)])
@@ -91,7 +91,7 @@ function variable(flac, blockSize) {
   return Buffer.concat([flac.subarray(0, flac.length - rest.length), ...varied])
 }
 
-/** An MP3 whose first frame describes it as Fraunhofer's encoders do. */
+/** Returns an MP3 whose first frame describes it as Fraunhofer's encoders do. */
 function vbri(mp3) {
   const audio = bare(mp3)
   const first = Buffer.from(audio.subarray(0, audio.length - bare(audio).length)).fill(0, 4)
@@ -99,7 +99,7 @@ function vbri(mp3) {
   return Buffer.concat([first, audio])
 }
 
-/** Plays `audio` and returns how that ended and what was heard. */
+/** Plays `audio` and returns how it ended and what was heard. */
 async function outcome(t, request, options) {
   const { session, heard } = open(t, options)
   const ended = session.playAudio(request).then((result) => result.outcome, (error) => error.code)
@@ -127,7 +127,7 @@ const TWO = [
   ['M4A and WAV', 'tone-faststart.m4a', SECOND.wav, null, 49041]
 ]
 
-test('a second file, of whatever rate, layout and format, is played behind the first', async (t) => {
+test('plays a second file of any format after the first', async (t) => {
   for (const [way, play] of Object.entries(await ways(t))) {
     for (const [what, first, second, format, length = 48000] of TWO) {
       if (way === 'stream' && !format) continue
@@ -141,7 +141,7 @@ test('a second file, of whatever rate, layout and format, is played behind the f
   }
 })
 
-test('ordinary files are completed, whatever stands behind the audio and whatever they say of their length', async (t) => {
+test('completes ordinary files despite trailing data and wrong lengths', async (t) => {
   const wav = fixture('tone-s16.wav')
   const unset = Buffer.from(wav)
   unset.writeUInt32LE(36, 4)
@@ -180,7 +180,7 @@ test('ordinary files are completed, whatever stands behind the audio and whateve
   }
 })
 
-test('an MP3 whose Xing header is wrong is played whole', async (t) => {
+test('plays an MP3 with a wrong Xing header whole', async (t) => {
   const mp3 = fixture('tone-vbr.mp3')
   const at = mp3.indexOf('Xing')
   for (const [what, change] of [
@@ -202,16 +202,16 @@ test('an MP3 whose Xing header is wrong is played whole', async (t) => {
     await finish(session)
     const { outcome, durationMs } = await playing
     assert.equal(outcome, 'completed', what)
-    // Where it does not say what to cut, the encoder's delay and padding are heard, and itself as a frame of silence.
+    // Without the trim fields the encoder's delay and padding are heard, and the Xing frame itself as a frame of silence.
     assert.ok(durationMs >= 1000 && durationMs < 1080, `${what}: ${durationMs}`)
     assert.ok(Math.abs(level(heard(), 4800, 43200, 1000) - 0.5) < 0.005, what)
   }
 })
 
-test('what is cut within a frame before its stated end is truncated, and heard so far', async (t) => {
+test('a file cut within a frame is truncated after what came', async (t) => {
   const twice = (audio) => Buffer.concat([audio, audio])
   for (const name of ['tone-cbr.mp3', 'tone.flac', 'tone-s16.wav', 'tone-opus.ogg', 'tone-vorbis.ogg']) {
-    // Of an Ogg the second: pages are long.
+    // The second half of a doubled Ogg, because pages are long.
     const audio = name.endsWith('.ogg') ? twice(fixture(name)) : fixture(name)
     const { ended, heard } = await outcome(t, { audio: audio.subarray(0, Math.floor(audio.length * 0.7)) })
     assert.equal(ended, 'ERR_TRUNCATED', name)
@@ -219,7 +219,7 @@ test('what is cut within a frame before its stated end is truncated, and heard s
   }
 })
 
-test('damage within is left out and the rest is played; much of it is never completed', async (t) => {
+test('skips small damage but never completes after much of it', async (t) => {
   for (const name of ['tone-cbr.mp3', 'tone.aac', 'tone.flac', 'tone-opus.ogg', 'tone-vorbis.ogg']) {
     const audio = Buffer.concat(Array(3).fill(fixture(name)))
     const half = audio.length >> 1
@@ -236,7 +236,7 @@ test('damage within is left out and the rest is played; much of it is never comp
   }
 })
 
-test('junk before the audio has a limit, and so have gigabytes of nothing behind a first frame', async (t) => {
+test('limits junk before the audio and empty gigabytes after it', async (t) => {
   const mp3 = fixture('tone-cbr.mp3')
   const { ended, heard } = await outcome(t, { audio: Buffer.concat([Buffer.alloc(500_000), mp3]) })
   assert.deepEqual([ended, heard], Object.values(await outcome(t, { audio: mp3 })))
@@ -252,7 +252,7 @@ test('junk before the audio has a limit, and so have gigabytes of nothing behind
   assert.equal((await outcome(t, { audioUrl: sparse })).ended, 'ERR_DECODE')
 })
 
-test('samples beyond all bounds leave the mix finite', async (t) => {
+test('out-of-range samples leave the mix finite', async (t) => {
   for (const rate of [44100, 48000]) {
     for (const value of [1e36, 3e38, Infinity, NaN]) {
       const samples = Float32Array.from({ length: rate / 10 }, (_, n) => (n % 2 ? -value : value))
@@ -278,7 +278,7 @@ test('samples beyond all bounds leave the mix finite', async (t) => {
   }
 })
 
-test('a WAV of many channels is heard the same if it comes in pieces', async (t) => {
+test('a WAV of many channels sounds the same in chunks', async (t) => {
   const [channels, length] = [16, 4800]
   const samples = Float64Array.from({ length: channels * length }, (_, n) => Math.sin(n * n) / 2)
   const wav = Buffer.concat([tone(0, 100).subarray(0, 44), Buffer.from(samples.buffer)])

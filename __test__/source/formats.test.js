@@ -12,7 +12,7 @@ const { level } = require('../support/wav')
 
 const fixture = (name) => path.join(__dirname, '..', 'fixtures', name)
 
-/** Name → what differs from one second at 0.5: the length in samples at 48 kHz, the level, how exact the level is. */
+/** By name, the differences from one second at 0.5: the length in samples at 48 kHz, the level, its tolerance. */
 const FORMATS = {
   'tone-s16.wav': {},
   'tone-u8.wav': { within: 0.005 },
@@ -36,7 +36,7 @@ const FORMATS = {
   'tone-vorbis.ogg': { within: 0.01 },
   'tone-opus.ogg': { within: 0.01 },
   'tone.aiff': {},
-  // AAC in ADTS keeps its encoder's delay and padding, some milliseconds of silence at both ends; of these M4A the edit list tells the delay.
+  // AAC in ADTS keeps its encoder's delay and padding, some milliseconds of silence at both ends; in these M4A the edit list gives the delay.
   'tone.aac': { within: 0.005, length: 50155 },
   'tone.m4a': { within: 0.005, length: 49041 },
   'tone-faststart.m4a': { within: 0.005, length: 49041 }
@@ -83,7 +83,7 @@ test('an empty clip completes, an empty file fails', async (t) => {
 })
 
 for (const name of ['truncated.wav', 'truncated.mp3', 'truncated.flac']) {
-  test(`${name}: what is there is played, then it fails`, async (t) => {
+  test(`${name}: a cut file plays what is there, then fails`, async (t) => {
     const { session, heard } = open(t)
     const playing = session.playAudio({ audioUrl: fixture(name) })
     await Promise.all([
@@ -94,7 +94,7 @@ for (const name of ['truncated.wav', 'truncated.mp3', 'truncated.flac']) {
   })
 }
 
-test('ERR_UNSUPPORTED_FORMAT names what was found', async (t) => {
+test('ERR_UNSUPPORTED_FORMAT names the format found', async (t) => {
   const { session } = open(t)
   await assert.rejects(session.playAudio({ audioUrl: fixture('noise.txt') }), {
     code: 'ERR_UNSUPPORTED_FORMAT', message: /but received a \.txt file$/

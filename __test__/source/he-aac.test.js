@@ -1,7 +1,7 @@
 'use strict'
 
-// HE-AAC, which is played where the addon was built with the feature: SPEAKER_SESSION_FEATURES=he-aac for the build and for this test. Without it
-// what says that it is HE-AAC is refused.
+// HE-AAC, which is played if the addon was built with the feature: SPEAKER_SESSION_FEATURES=he-aac for the build and for this test. Without
+// it, declared HE-AAC is refused.
 
 const assert = require('node:assert/strict')
 const { createReadStream, readFileSync } = require('node:fs')
@@ -17,7 +17,7 @@ const IS_BUILT_IN = (process.env.SPEAKER_SESSION_FEATURES ?? '').split(',').incl
 const skip = !IS_BUILT_IN && 'the addon is built without the feature he-aac'
 const file = (name) => path.join(__dirname, '..', 'fixtures', 'he-aac', name)
 
-/** What each file is decoded to by ffmpeg. */
+/** What ffmpeg decodes of each file. */
 const FILES = {
   'v1.aac': 'v1.flac',
   'v1.m4a': 'v1.flac',
@@ -37,7 +37,7 @@ const FILES = {
 /** A frame. */
 const PACKET = 2230
 
-/** Plays it and returns both sides. */
+/** Plays a file and returns both channels. */
 async function heard(t, request) {
   const { session, heard } = open(t, { output: { type: 'memory', clock: 'manual', channels: 2 } })
   const playing = session.playAudio(request)
@@ -55,14 +55,14 @@ for (const [name, decoded] of Object.entries(FILES)) {
     for (const side of [0, 1]) {
       const { longer, late, alike, louder } = compare(sound[side], expected[side], 100)
       const facts = `side ${side}: ${longer} samples longer, ${late} late, ${alike} alike, ${louder} as loud`
-      // Of one channel libxaac makes up what is over the core a little otherwise.
+      // For mono, libxaac reconstructs the band above the core slightly differently.
       const least = name === 'v1-mono.aac' ? 0.98 : 0.99
       assert.ok(Math.abs(longer) <= PACKET && Math.abs(late) <= 1 && alike >= least && Math.abs(louder - 1) <= 0.03, facts)
     }
   })
 }
 
-test('however its bytes come, it sounds the same', { skip }, async (t) => {
+test('HE-AAC sounds the same from every kind of source', { skip }, async (t) => {
   for (const name of ['v1.aac', 'v2-explicit.m4a', 'v1.mka', 'v2.ts', 'v2.loas']) {
     const url = await serve(t, (request, response) => response.end(readFileSync(file(name))))
     const expected = await heard(t, { audioUrl: file(name) })
@@ -72,7 +72,7 @@ test('however its bytes come, it sounds the same', { skip }, async (t) => {
   }
 })
 
-test('what is cut is heard up to there', { skip }, async (t) => {
+test('a cut HE-AAC file plays up to the cut', { skip }, async (t) => {
   const whole = readFileSync(file('v1.aac'))
   const [all] = await heard(t, { audio: whole })
   for (let length = 0; length < whole.length; length += 307) {
@@ -85,7 +85,7 @@ test('what is cut is heard up to there', { skip }, async (t) => {
   }
 })
 
-test('a probe tells of it', { skip }, async () => {
+test('a probe reports HE-AAC', { skip }, async () => {
   for (const [name, container] of [['v1.aac', 'adts'], ['v2-explicit.m4a', 'mp4'], ['v1.mka', 'matroska'], ['v2.ts', 'mpegts'], ['v1.loas', 'loas']]) {
     const { container: found, codec, sampleRate, durationMs } = await SpeakerSession.probe(file(name))
     assert.deepEqual([found, codec, sampleRate], [container, 'he-aac', 44100], name)
@@ -93,7 +93,7 @@ test('a probe tells of it', { skip }, async () => {
   }
 })
 
-test('without it, what says that it is HE-AAC is refused', { skip: IS_BUILT_IN }, async (t) => {
+test('without the feature, declared HE-AAC is refused', { skip: IS_BUILT_IN }, async (t) => {
   for (const name of ['v1-explicit.m4a', 'v2-explicit.m4a']) {
     const { session } = open(t)
     await assert.rejects(Promise.all([session.playAudio({ audioUrl: file(name) }), finish(session)]), { code: 'ERR_UNSUPPORTED_FORMAT', message: /HE-AAC/ })

@@ -43,7 +43,7 @@ test('headers in every form are sent', async (t) => {
   assert.deepEqual(seen, [['seven', '7', false], ['seven', '7', false]])
 })
 
-test('values of one name are one value', async (t) => {
+test('repeated headers are combined into one value', async (t) => {
   let seen
   const url = await serve(t, ({ headers }, response) => {
     seen = headers['x-list']
@@ -56,7 +56,7 @@ test('values of one name are one value', async (t) => {
   assert.equal(seen, 'a, b')
 })
 
-test('what is no header is refused without its value', async (t) => {
+test('refuses an invalid header without showing its value', async (t) => {
   const { session } = open(t)
   for (const [headers, message] of [
     ['x: secret', /^Expected an object of strings, a Headers, a Map or pairs for headers but received a string$/],

@@ -1,6 +1,6 @@
 'use strict'
 
-// Playlists: addresses of one sound (M3U, PLS), and the segments of one (HLS), whole and live, in every form that segments have.
+// Playlists: alternative addresses of one sound (M3U, PLS), and the segments of one (HLS), on demand and live, in every segment format.
 
 const assert = require('node:assert/strict')
 const { createCipheriv } = require('node:crypto')
@@ -17,23 +17,23 @@ const FOLDER = path.join(__dirname, '..', 'fixtures', 'hls')
 const file = (name) => readFileSync(path.join(FOLDER, name))
 const mp3 = readFileSync(path.join(__dirname, '..', 'fixtures', 'tone-cbr.mp3'))
 
-/** What make.sh there has encoded. */
+/** The fixtures that make.sh encoded. */
 const signal = Float32Array.from({ length: 3 * 48000 }, (_, n) => {
   const t = n / 48000
   return 0.5 * Math.sin(2 * Math.PI * t) ** 2 * Math.sin(2 * Math.PI * (200 * t + 400 * t * t))
 })
 
-/** How late the encoders are, in samples. */
+/** The encoders' delays, in samples. */
 const DELAY = { 'aac-%.ts': 1024, 'aac-%.aac': 1024, 'mp3-%.ts': 1105, 'mp3-%.mp3': 1105, 'aac-%.m4s': 1024, 'opus-%.m4s': 0 }
 
-/** A media playlist of all four segments of a kind. */
+/** Returns a media playlist of all four segments of a kind. */
 function playlist(kind, { head = '', before = () => '', end = '#EXT-X-ENDLIST\n' } = {}) {
   const segments = [0, 1, 2, 3].map((n) => `${before(n)}#EXTINF:${n < 3 ? 1 : 0.1},\n${kind.replace('%', n)}\n`)
   const map = kind.endsWith('m4s') ? `#EXT-X-MAP:URI="${kind.split('-')[0]}-init.mp4"\n` : ''
   return `#EXTM3U\n#EXT-X-TARGETDURATION:1\n${head}${map}${segments.join('')}${end}`
 }
 
-/** A server of files by their paths: text, bytes, or a function that answers; of the fixtures if there is none. Remembers what was asked for. */
+/** A server of files by path: text, bytes, or a function that answers; of fixtures for other paths. Records the requests. */
 async function site(t, files) {
   const asked = []
   const url = await serve(t, (request, response) => {
@@ -69,7 +69,7 @@ function assertHeard({ result, samples }, kind) {
 }
 
 for (const kind of Object.keys(DELAY)) {
-  test(`a stream in segments ${kind} is heard as one`, async (t) => {
+  test(`plays a stream of ${kind} segments as one sound`, async (t) => {
     const { url } = await site(t, { 'list.m3u8': playlist(kind) })
     assertHeard(await hear(t, { audioUrl: url('list.m3u8') }), kind)
   })
@@ -88,7 +88,7 @@ test('segments may begin with tags, as packed audio does', async (t) => {
   }
 })
 
-test('the best sound without pictures is played, and one that stands apart', async (t) => {
+test('plays the best audio-only variant or a separate rendition', async (t) => {
   const files = {
     'master.m3u8': '#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="x",DEFAULT=YES,URI="sound/list.m3u8"\n' +
       '#EXT-X-STREAM-INF:BANDWIDTH=500000,RESOLUTION=640x360,CODECS="avc1.4d401e,mp4a.40.2",AUDIO="a"\nfilm.m3u8\n',
@@ -99,7 +99,7 @@ test('the best sound without pictures is played, and one that stands apart', asy
   assert.deepEqual(names(), ['master.m3u8', 'sound/list.m3u8', ...[0, 1, 2, 3].map((n) => `sound/aac-${n}.ts`)])
 })
 
-test('segments are decrypted, each by its key', async (t) => {
+test('decrypts segments, each with its key', async (t) => {
   const keys = [Buffer.alloc(16, 1), Buffer.alloc(16, 2)]
   const iv = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex')
   const numbered = (n) => Buffer.from(n.toString(16).padStart(32, '0'), 'hex')
@@ -108,7 +108,7 @@ test('segments are decrypted, each by its key', async (t) => {
     return Buffer.concat([cipher.update(bytes), cipher.final()])
   }
   const files = {
-    // The first plain, the second with a vector, the third by its number.
+    // The first plain, the second with an initialization vector, the third by its number.
     list: playlist('aac-%.ts', {
       head: '#EXT-X-MEDIA-SEQUENCE:70\n',
       before: (n) => ['', `#EXT-X-KEY:METHOD=AES-128,URI="key0",IV=0x${iv.toString('hex')}\n`, '#EXT-X-KEY:METHOD=AES-128,URI="/key1"\n', ''][n]
@@ -135,7 +135,7 @@ test('segments are decrypted, each by its key', async (t) => {
   assert.match(result.message, /AES-128 for audioUrl but received SAMPLE-AES/)
 })
 
-test('segments may be parts of one file, of servers that know ranges and of those that do not', async (t) => {
+test('plays byte-range segments with and without range support', async (t) => {
   const parts = [0, 1, 2, 3].map((n) => file(`aac-${n}.m4s`))
   const whole = Buffer.concat([file('aac-init.mp4'), ...parts])
   let from = file('aac-init.mp4').length
@@ -153,7 +153,7 @@ test('segments may be parts of one file, of servers that know ranges and of thos
   assert.equal(short.result.code, 'ERR_TRUNCATED', short.result.outcome)
 })
 
-test('a part of a file that breaks off in its middle is gone on with from there', async (t) => {
+test('resumes a broken byte-range segment', async (t) => {
   const parts = [0, 1, 2, 3].map((n) => file(`aac-${n}.m4s`))
   const whole = Buffer.concat([file('aac-init.mp4'), ...parts])
   let from = file('aac-init.mp4').length
@@ -179,13 +179,13 @@ test('a part of a file that breaks off in its middle is gone on with from there'
     })
     assertHeard(await hear(t, { audioUrl: url('list') }), 'aac-%.m4s')
     const [first, last, ifRange] = ranges[3]
-    // Without a validator what came last is asked for again.
+    // Without a validator the last bytes are requested again.
     assert.ok(first > starts[1] - (etag ? 0 : 1) && first <= starts[1] + 5000, `${first}`)
     assert.deepEqual([last, ifRange], [starts[1] + parts[1].length - 1, etag])
   }
 })
 
-test('a stream begins where it says, unless a place in it is asked for', async (t) => {
+test('EXT-X-START applies unless startMs is given', async (t) => {
   const say = (offset) => playlist('mp3-%.mp3', { head: `#EXT-X-START:TIME-OFFSET=${offset}\n` })
   const files = { ahead: say(1.5), behind: say(-1.2), master: '#EXTM3U\n#EXT-X-START:TIME-OFFSET=2\n#EXT-X-STREAM-INF:BANDWIDTH=1\nplain\n', plain: playlist('mp3-%.mp3') }
   for (const [name, first] of [['ahead', 1], ['behind', 1], ['master', 2]]) {
@@ -201,7 +201,7 @@ test('a stream begins where it says, unless a place in it is asked for', async (
   assert.ok(Math.abs(result.durationMs - 2600) < 120, `${result.durationMs} ms`)
 })
 
-test('variables stand for what a playlist, the one before it, or its URL gives', async (t) => {
+test('substitutes variables from playlist, parent and URL', async (t) => {
   const files = {
     master: '#EXTM3U\n#EXT-X-DEFINE:NAME="folder",VALUE="sound"\n#EXT-X-DEFINE:QUERYPARAM="key"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{$folder}/list?key={$key}\n',
     'sound/list': playlist('aac-%.ts?key={$key}', { head: '#EXT-X-DEFINE:IMPORT="key"\n' })
@@ -215,7 +215,7 @@ test('variables stand for what a playlist, the one before it, or its URL gives',
   assert.equal((await hear(t, { audioUrl: none.url('master') })).result.code, 'ERR_UNSUPPORTED_FORMAT')
 })
 
-/** A playlist that moves on each time it is asked for, three segments long, and ends after `count` of them. */
+/** Returns a live playlist of three segments that moves on with each request and ends after `count` of them. */
 function live(count, { titles = false } = {}) {
   let edge = 3
   return () => {
@@ -229,7 +229,7 @@ function live(count, { titles = false } = {}) {
 
 const liveFiles = (count) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`s/${n}`, file(`mp3-${n % 3}.mp3`)]))
 
-test('a live stream is followed, each segment once and in its order, with its titles', async (t) => {
+test('follows a live stream in order, with its titles', async (t) => {
   const { url, names } = await site(t, { ...liveFiles(7), 'live.m3u8': live(7, { titles: true }) })
   const { result, told } = await hear(t, { audioUrl: url('live.m3u8') })
   assert.equal(result.outcome, 'completed', result.message)
@@ -240,7 +240,7 @@ test('a live stream is followed, each segment once and in its order, with its ti
   for (const [n, { atMs }] of titles.entries()) assert.ok(Math.abs(atMs - n * 2000) < 200, `${n}: ${atMs}`)
 })
 
-test('a live stream goes on behind a segment that is gone, and a playlist that fails once', async (t) => {
+test('a live stream survives a missing segment and playlist', async (t) => {
   let failures = 0
   const list = live(6)
   const { url, names } = await site(t, {
@@ -257,7 +257,7 @@ test('a live stream goes on behind a segment that is gone, and a playlist that f
   assert.ok(Math.abs(result.durationMs - 5000) < 200, `${result.durationMs}`)
 })
 
-test('a live stream that no segment is added to ends', async (t) => {
+test('a live stream without new segments ends', async (t) => {
   const { url } = await site(t, { ...liveFiles(3), live: playlist('mp3-%.mp3', { end: '' }) })
   const { result } = await hear(t, { audioUrl: url('live') }, { fetchTimeoutMs: 500 })
   assert.equal(result.code, 'ERR_FETCH_TIMEOUT', result.outcome)
@@ -265,14 +265,14 @@ test('a live stream that no segment is added to ends', async (t) => {
   assert.ok(result.durationMs > 2900)
 })
 
-test('what is missing of a whole stream is told', async (t) => {
+test('a missing segment of a whole stream is an error', async (t) => {
   const { url } = await site(t, { list: playlist('aac-%.ts'), 'aac-2.ts': (_, response) => void response.writeHead(404).end() })
   const { result } = await hear(t, { audioUrl: url('list') })
   assert.equal(result.code, 'ERR_HTTP_STATUS')
   assert.ok(result.durationMs > 1800, `${result.durationMs}`)
 })
 
-test('network holds for every address, and headers are for their own server', async (t) => {
+test('network covers every address, headers only their own server', async (t) => {
   const other = await site(t, {})
   const elsewhere = other.url('').replace('127.0.0.1', '127.0.0.2')
   for (const [list, code] of [
@@ -294,7 +294,7 @@ test('network holds for every address, and headers are for their own server', as
   assert.deepEqual(other.asked.map(({ headers }) => headers.authorization), [undefined])
 })
 
-test('of a list of addresses the first that answers is played', async (t) => {
+test('plays the first address of a list that answers', async (t) => {
   const gone = (_, response) => void response.writeHead(404).end()
   for (const list of [
     '#EXTM3U\n#EXTINF:-1,A station\ngone\ntone.mp3?second\n',
@@ -321,7 +321,7 @@ test('of a list of addresses the first that answers is played', async (t) => {
   }
 })
 
-test('a playlist that is no URL is refused in words', async (t) => {
+test('refuses a playlist from a file or memory', async (t) => {
   const name = path.join(os.tmpdir(), `list-${process.pid}.m3u8`)
   writeFileSync(name, playlist('aac-%.ts'))
   for (const request of [{ audioUrl: name }, { audio: Buffer.from('[playlist]\nFile1=a.mp3\n') }]) {

@@ -1,6 +1,6 @@
 'use strict'
 
-// Audio over HTTP, from a real server on loopback that misbehaves as asked.
+// Audio over HTTP, from a real server on loopback that misbehaves on request.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -49,10 +49,10 @@ test('a signed URL with an unhelpful content type plays', async (t) => {
   assert.ok(Math.abs(level(heard(), 9600, 38400, 1000) - 0.5) < 0.02)
 })
 
-test('the same samples come from HTTP, a file and memory', async (t) => {
+test('HTTP, a file and memory give the same samples', async (t) => {
   const url = await serve(t, (request, response) => {
     const body = readFileSync(fixture(request.url.slice(1)))
-    // In pieces that fit no packet.
+    // In chunks that fit no packet.
     for (let at = 0; at < body.length; at += 777) response.write(body.subarray(at, at + 777))
     response.end()
   })
@@ -83,7 +83,7 @@ test('follows redirects, but not in circles', async (t) => {
   await rejects(t, `${url}/circle`, { code: 'ERR_TOO_MANY_REDIRECTS' })
 })
 
-test('bad status, empty body and HTML have codes', async (t) => {
+test('bad status, empty body and HTML have error codes', async (t) => {
   const url = await serve(t, (request, response) => {
     if (request.url === '/gone') return response.writeHead(410).end('gone')
     if (request.url === '/empty') return response.end()
@@ -101,7 +101,7 @@ test('fetchTimeoutMs ends silent servers', async (t) => {
   })
   const options = { fetchTimeoutMs: 300 }
   await rejects(t, `${url}/nothing`, { code: 'ERR_FETCH_TIMEOUT', positionMs: 0 }, options)
-  // What came before is played, and its place is told.
+  // What came before is played, and its position is reported.
   await rejects(t, `${url}/half`, (error) => error.code === 'ERR_FETCH_TIMEOUT' && error.positionMs > 400, options)
 })
 
@@ -113,7 +113,7 @@ test('a truncated body is played, then fails', async (t) => {
   await rejects(t, url, (error) => error.code === 'ERR_TRUNCATED' && error.positionMs > 400)
 })
 
-test('connection refused and unknown hosts', async (t) => {
+test('refused connections and unknown hosts have error codes', async (t) => {
   const server = http.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address()
@@ -126,7 +126,7 @@ test('connection refused and unknown hosts', async (t) => {
   await rejects(t, 'http://no-such-host.invalid/a.mp3', { code: 'ERR_FETCH_FAILED', message })
 })
 
-test('a name that is a loopback by its meaning needs no name server', async (t) => {
+test('loopback names need no name server', async (t) => {
   const { port } = new URL(await serve(t, (request, response) => response.end(clip)))
   for (const host of ['localhost', 'cdn.localhost', 'my_service.LOCALHOST']) {
     const { session } = open(t)
@@ -136,13 +136,13 @@ test('a name that is a loopback by its meaning needs no name server', async (t) 
   }
 })
 
-test('what is behind the last dot of a host is no extension', async (t) => {
+test('the last label of a host is not an extension', async (t) => {
   const url = await serve(t, (request, response) => response.end(Buffer.alloc(5000, 'no audio ')))
   await rejects(t, url, ({ code, message }) => code === 'ERR_UNSUPPORTED_FORMAT' && !message.includes('.1:'))
   await rejects(t, `${url}/a.ogg?x=b.mp3`, { code: 'ERR_UNSUPPORTED_FORMAT', message: /\.ogg/ })
 })
 
-test('a TLS server that is asked for plain HTTP, and the other way round', async (t) => {
+test('https to a plain HTTP server fails with a reason', async (t) => {
   const url = await serve(t, (request, response) => response.end(clip))
   await rejects(t, url.replace('http', 'https'), { code: 'ERR_FETCH_FAILED', message: /from 127\.0\.0\.1:\d+: received corrupt message/ })
 })

@@ -1,6 +1,6 @@
 'use strict'
 
-// A loop goes over its seam as if the source went on: one filter, not one for each pass.
+// A loop crosses its seam as if the source went on: one filter for all passes instead of one per pass.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -10,7 +10,7 @@ const { tone } = require('../support/wav')
 
 const RATES = [8000, 11025, 24000, 44100, 48000]
 
-/** Plays a loop to its end: what was heard, and the result. */
+/** Plays a loop to its end and returns what was heard, and the result. */
 async function play(t, request, options) {
   const { session, heard } = open(t, options)
   const playing = session.playAudio(request)
@@ -19,7 +19,7 @@ async function play(t, request, options) {
   return { result, samples: heard().slice(0, Math.round(result.durationMs * 48)) }
 }
 
-/** The largest second difference within samples[from…to): a click is one. */
+/** Returns the largest second difference within samples[from…to): a click is a large one. */
 function roughness(samples, from, to) {
   let worst = 0
   for (let n = from; n < to; n++) worst = Math.max(worst, Math.abs(samples[n - 1] - 2 * samples[n] + samples[n + 1]))
@@ -40,7 +40,7 @@ function assertSmooth(samples, hz, length, what) {
   }
 }
 
-test('a loop of a sine is a sine at every rate, also one so short that it is kept in memory', async (t) => {
+test('a looped sine stays a sine at every rate and length', async (t) => {
   for (const rate of RATES) {
     for (const ms of [1000, 40]) {
       if ((rate * ms) % 1000) continue // would not end with a whole period
@@ -52,7 +52,7 @@ test('a loop of a sine is a sine at every rate, also one so short that it is kep
   }
 })
 
-test('a stereo session, and a loop that is sought, have no click either', async (t) => {
+test('stereo and sought loops have no click', async (t) => {
   const audio = tone(1000, 500, { sampleRate: 44100, amplitude: 0.5 })
   const stereo = await play(t, { audio, loop: 3 }, { output: { channels: 2 } })
   const { session, heard } = open(t)
@@ -62,13 +62,13 @@ test('a stereo session, and a loop that is sought, have no click either', async 
   await finish(session)
   const { durationMs } = await playing
   const calm = roughness(heard(), 1000, 4000)
-  // Behind the seek: what is left of the first pass, and the seams of the next two.
+  // After the seek: what is left of the first pass, and the seams of the next two.
   const from = 150 * 48
   assert.ok(roughness(heard(), from, Math.round(durationMs * 48) - 960) < calm * 1.02 + 1e-4)
   assert.equal(stereo.result.durationMs, 1500)
 })
 
-test('the start of the first pass and the end of the last are those of one pass', async (t) => {
+test('the outer edges of a loop equal those of one pass', async (t) => {
   for (const rate of RATES) {
     const audio = tone(1000, 200, { sampleRate: rate, amplitude: 0.5 })
     const [once, looped] = [await play(t, { audio }), await play(t, { audio, loop: 3 })]
@@ -78,7 +78,7 @@ test('the start of the first pass and the end of the last are those of one pass'
   }
 })
 
-test('a section that is looped is cut as before', async (t) => {
+test('a looped section is cut as before', async (t) => {
   const audio = tone(1000, 500, { sampleRate: 8000, amplitude: 0.5 })
   const whole = await play(t, { audio })
   for (const request of [{ startMs: 100, durationMs: 100 }, { durationMs: 100 }]) {

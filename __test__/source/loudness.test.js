@@ -1,7 +1,7 @@
 'use strict'
 
-// `loudness`: sources are brought to one loudness, by their tags or as they are measured. What comes out is measured again, by `probe`, which
-// __test__/source/probe.test.js holds against EBU Tech 3341.
+// `loudness`: sources are normalized to one loudness, by their tags or by measurement. The output is measured again by `probe`, which
+// __test__/source/probe.test.js checks against EBU Tech 3341.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -19,13 +19,13 @@ const { tone, wavFile } = require('../support/wav')
 const fixture = (name) => path.join(__dirname, '../fixtures', name)
 const LOUDNESS = { targetLufs: -16, maxGainDb: 20 }
 
-/** What a measurement says of samples as a session gave them. */
+/** Measures samples as a session returned them. */
 async function measured(samples, channels = 1) {
   const { loudness } = await SpeakerSession.probe({ audio: floatWav(samples, channels) }, { loudness: true })
   return loudness
 }
 
-/** A WAV of floats: limits and rounding are not what is measured. */
+/** Returns a WAV of floats, so that limits and rounding are not measured. */
 function floatWav(samples, channels) {
   const header = wavFile([], 48000, channels)
   header.writeUInt16LE(3, 20)
@@ -36,7 +36,7 @@ function floatWav(samples, channels) {
   return Buffer.concat([header, Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength)])
 }
 
-/** Something like speech: syllables with rests between, at a level in dB, as a WAV. */
+/** Returns something like speech: syllables with rests between them, at a level in dB, as a WAV. */
 function speech(ms, db, sampleRate = 24000) {
   const amplitude = 10 ** (db / 20)
   return wavFile(Float64Array.from({ length: (ms * sampleRate) / 1000 }, (_, n) => {
@@ -46,7 +46,7 @@ function speech(ms, db, sampleRate = 24000) {
   }), sampleRate)
 }
 
-/** Plays requests one after the other and returns the samples of each. */
+/** Plays requests one after another and returns the samples of each. */
 async function played(t, options, ...requests) {
   const { session, heard } = open(t, options)
   const all = []
@@ -64,7 +64,7 @@ function near(actual, expected, tolerance, message) {
   assert.ok(Math.abs(actual - expected) <= tolerance, `${message}: ${actual}, not ${expected}`)
 }
 
-test('what is at hand and short is as loud as it is to be, whatever it was, and so is a clip', async (t) => {
+test('short sources and clips reach the target exactly', async (t) => {
   for (const output of [{ channels: 1 }, { channels: 2 }]) {
     for (const source of [speech(2900, -2), speech(2900, -20), tone(997, 300, { amplitude: 0.05 }), readFileSync(fixture('second.mp3'))]) {
       const clip = await SpeakerSession.clip({ audio: source })
@@ -75,7 +75,7 @@ test('what is at hand and short is as loud as it is to be, whatever it was, and 
   }
 })
 
-test('a long file comes to it on the way, and so do a download and a stream', async (t) => {
+test('long files, downloads and streams approach the target', async (t) => {
   const server = await serve(t, (request, response) => response.end(speech(20_000, Number(request.url.slice(1)))))
   for (const db of [0, -18]) {
     const source = speech(20_000, db)
@@ -92,14 +92,14 @@ test('a long file comes to it on the way, and so do a download and a stream', as
   }
 })
 
-test('tags come before what is measured, of every container and in a download too', async (t) => {
+test('tags take precedence over measurement in every container', async (t) => {
   const server = await serve(t, (request, response) => response.end(readFileSync(fixture(request.url.slice(1)))))
   for (const file of ['tagged.mp3', 'tagged-v23.mp3', 'tagged.flac', 'tagged-vorbis.ogg', 'tagged-opus.ogg', 'tagged.mka', 'tagged.aiff']) {
-    // Those of an AIFF stand behind its samples.
+    // Those of an AIFF stand after its samples.
     const urls = file === 'tagged.aiff' ? [] : [`${server}/${file}`]
     for (const audioUrl of [fixture(file), ...urls]) {
       const [plain] = await played(t, {}, { audioUrl })
-      // They say −10 LUFS: 6 dB less, and not a sample of it by another gain.
+      // They say −10 LUFS: 6 dB less, and no sample with another gain.
       const [levelled] = await played(t, {}, { audioUrl, loudness: LOUDNESS })
       const gain = 10 ** (-6 / 20)
       assert.equal(levelled.length, plain.length)
@@ -108,12 +108,12 @@ test('tags come before what is measured, of every container and in a download to
   }
 })
 
-test('nothing is made louder than it may be, and no peak goes over full scale', async (t) => {
+test('limits the boost and keeps peaks below full scale', async (t) => {
   const quiet = speech(2000, -50)
   const [kept] = await played(t, { loudness: { maxGainDb: 6 } }, { audio: quiet })
   const { integratedLufs } = (await SpeakerSession.probe({ audio: quiet }, { loudness: true })).loudness
   near((await measured(kept)).integratedLufs, integratedLufs + 6, 0.2, 'by 6 dB')
-  // Bursts that are far louder than what is around them.
+  // Bursts much louder than their surroundings.
   const bursts = Float64Array.from({ length: 96000 }, (_, n) => (0.02 + Math.max(0, Math.sin(n / 3000)) ** 40) * 0.5 * Math.sin(n / 7))
   const [limited] = await played(t, { loudness: { targetLufs: -10, maxGainDb: 40 } }, { audio: wavFile(bursts) })
   const { truePeakDb } = await measured(limited)
@@ -122,7 +122,7 @@ test('nothing is made louder than it may be, and no peak goes over full scale', 
   assert.ok(silence.every((sample) => sample === 0))
 })
 
-test('a request may have a loudness of its own, or none', async (t) => {
+test('a request can have its own loudness or none', async (t) => {
   const audio = speech(2000, -10)
   const [plain] = await played(t, {}, { audio })
   const [none, own] = await played(t, { loudness: LOUDNESS }, { audio, loudness: false }, { audio, loudness: { targetLufs: -30 } })
@@ -130,8 +130,8 @@ test('a request may have a loudness of its own, or none', async (t) => {
   near((await measured(own)).integratedLufs, -30, 0.5, 'its own')
 })
 
-test('a seek does not begin to measure anew, nor does a loop', async (t) => {
-  // First −33 LUFS, then −9: once both were heard, the first part is as much quieter as the second.
+test('seeks and loops do not restart the measurement', async (t) => {
+  // First −33 LUFS, then −9: once both were heard, the first part is attenuated as much as the second.
   const audio = wavFile(Float64Array.from({ length: 15 * 48000 }, (_, n) => (n < 5 * 48000 ? 0.0316 : 0.501) * Math.sin((2 * Math.PI * 997 * n) / 48000)))
   const { session, heard } = open(t, { loudness: LOUDNESS })
   session.playAudio({ audio })
@@ -153,7 +153,7 @@ test('a seek does not begin to measure anew, nor does a loop', async (t) => {
   near((await measured(part)).integratedLufs, -16, 1, 'a part of a file')
 })
 
-test('a flush does not begin to measure anew', async (t) => {
+test('a flush does not restart the measurement', async (t) => {
   const { session, heard } = open(t, { loudness: LOUDNESS })
   const stream = session.createStream({ format: 'pcm16', sampleRate: 24000 })
   stream.write(speech(6000, -22).subarray(44))
@@ -165,7 +165,7 @@ test('a flush does not begin to measure anew', async (t) => {
   near((await measured(heard().subarray(from + 960))).integratedLufs, -16, 1.5, 'behind the flush')
 })
 
-test('it is the same each time, whatever the pieces, and is recorded', async (t) => {
+test('is deterministic for any chunks, and recorded', async (t) => {
   const source = speech(7000, -20)
   const pieces = (size) => Readable.from(Array.from({ length: Math.ceil(source.length / size) }, (_, n) => source.subarray(n * size, (n + 1) * size)))
   const [whole, ...others] = await played(t, { loudness: LOUDNESS }, ...[1 << 20, 1000, 7777].map((size) => ({ audio: pieces(size) })))
@@ -186,7 +186,7 @@ test('it is the same each time, whatever the pieces, and is recorded', async (t)
   assert.deepEqual(samples.subarray(0, again.length), again)
 })
 
-test('what is no loudness is refused', async (t) => {
+test('refuses an invalid loudness', async (t) => {
   for (const [loudness, message] of [
     [true, /^Expected an object for loudness but received true/],
     [{ targetLufs: -4 }, /^Expected a number from -50 to -5 for loudness.targetLufs but received -4/],

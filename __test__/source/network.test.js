@@ -1,6 +1,6 @@
 'use strict'
 
-// Which servers and files a source may be at.
+// Which servers and files `network` permits as sources.
 
 const assert = require('node:assert/strict')
 const { spawnSync } = require('node:child_process')
@@ -16,7 +16,7 @@ const { tone } = require('../support/wav')
 const FILE = path.join(__dirname, '../fixtures/tone-s16.wav')
 const audio = tone(440, 100)
 
-/** A server that notes what it is asked for. */
+/** A server that records its requests. */
 async function note(t, answer = (_, response) => response.end(audio)) {
   const seen = []
   const url = await serve(t, (request, response) => {
@@ -26,7 +26,7 @@ async function note(t, answer = (_, response) => response.end(audio)) {
   return { url, seen, port: new URL(url).port }
 }
 
-/** Plays a URL with a session of its own; returns the outcome, or the code and the message. */
+/** Plays a URL in its own session and returns the outcome, or the code and the message. */
 async function play(t, audioUrl, network, headers) {
   const { session } = open(t, { network })
   const playing = session.playAudio({ audioUrl, headers })
@@ -37,7 +37,7 @@ async function play(t, audioUrl, network, headers) {
 
 const blocked = (host, why) => `ERR_URL_BLOCKED: Expected a server that network allows for audioUrl but received ${host}: ${why}`
 
-test("'public' reaches no server of this machine, by whatever name, and asks it for nothing", async (t) => {
+test("'public' reaches no server of this machine under any name", async (t) => {
   const { url, seen, port } = await note(t)
   for (const [host, why] of [
     ['127.0.0.1', 'it is a loopback address'],
@@ -60,7 +60,7 @@ test("'public' reaches no server of this machine, by whatever name, and asks it 
   assert.deepEqual(seen, ['/a.wav', '/b.wav'])
 })
 
-test('by default no address of the link and of clouds is reached, unless it is listed', async (t) => {
+test('the default blocks link-local and cloud metadata addresses unless listed', async (t) => {
   for (const network of [undefined, 'any']) {
     const metadata = 'http://169.254.169.254/latest/meta-data/'
     assert.equal(await play(t, metadata, network), blocked('169.254.169.254:80', 'it is a link-local address'))
@@ -68,7 +68,7 @@ test('by default no address of the link and of clouds is reached, unless it is l
   }
 })
 
-test('a redirect is judged as the URL is', async (t) => {
+test('a redirect is checked like the URL', async (t) => {
   const inner = await note(t)
   const outer = await note(t, (_, response) => response.writeHead(302, { location: `http://localhost:${inner.port}/secret` }).end())
   const allow = [`127.0.0.1:${outer.port}`]
@@ -80,7 +80,7 @@ test('a redirect is judged as the URL is', async (t) => {
   assert.deepEqual(inner.seen, ['/secret'])
 })
 
-test('a connection that one session has kept is for no other with other rules', async (t) => {
+test('a kept connection is not reused under other network rules', async (t) => {
   const { url, seen, port } = await note(t)
   const name = `http://localhost:${port}`
   for (const place of [url, name]) {
@@ -91,20 +91,20 @@ test('a connection that one session has kept is for no other with other rules', 
   assert.deepEqual(seen, ['/open', '/open'])
 })
 
-test('files are read only where network has them', async (t) => {
+test('reads files only where network allows them', async (t) => {
   const refused = 'ERR_URL_BLOCKED: Expected an http(s) URL for audioUrl (network takes no files) but received a file'
   for (const audioUrl of [FILE, `file://${FILE}`, new URL(`file://${FILE}`), '/etc/passwd', '/no/such/file']) {
     for (const network of ['public', {}, { files: false }]) assert.equal(await play(t, audioUrl, network), refused)
   }
   for (const network of [undefined, 'any', { files: true }]) assert.equal(await play(t, FILE, network), 'completed')
-  // What is handed over as bytes is no file.
+  // Bytes in memory are not a file.
   const { session } = open(t, { network: 'public' })
   const playing = session.playAudio({ audio })
   await finish(session)
   assert.equal((await playing).outcome, 'completed')
 })
 
-test('a request that is refused leaves others alone', async (t) => {
+test('a refused request leaves others alone', async (t) => {
   const { url } = await note(t)
   const { session, of } = open(t, { network: 'public' })
   const other = session.playAudio({ requestId: 'other', audio })
@@ -117,7 +117,7 @@ test('a request that is refused leaves others alone', async (t) => {
   assert.deepEqual([of('file'), of('refused').length], [[], 1], 'a file is refused before anything begins')
 })
 
-test('a clip has a network of its own, and plays wherever it is played', async (t) => {
+test('a clip keeps the network it was made with', async (t) => {
   const { url, seen } = await note(t)
   await assert.rejects(SpeakerSession.clip({ audioUrl: url, network: 'public' }), { code: 'ERR_URL_BLOCKED' })
   await assert.rejects(SpeakerSession.clip({ audioUrl: FILE, network: { allow: ['127.0.0.1'] } }), { code: 'ERR_URL_BLOCKED' })
@@ -129,7 +129,7 @@ test('a clip has a network of its own, and plays wherever it is played', async (
   assert.equal((await playing).outcome, 'completed')
 })
 
-test('configure sets it for those that have none of their own, from the next request on', async (t) => {
+test('configure sets the default network for later requests', async (t) => {
   t.after(() => SpeakerSession.configure({ network: 'any' }))
   const { url } = await note(t)
   const { session } = open(t)
@@ -144,7 +144,7 @@ test('configure sets it for those that have none of their own, from the next req
   assert.match(await play(t, url), /^ERR_URL_BLOCKED: /, 'another option leaves it as it is')
 })
 
-test('SPEAKER_SESSION_NETWORK sets it for the process', () => {
+test("SPEAKER_SESSION_NETWORK sets the process's network", () => {
   const script = `
     const { SpeakerSession } = require(${JSON.stringify(path.join(__dirname, '../..'))})
     const told = async (network) => {
@@ -172,12 +172,12 @@ test('SPEAKER_SESSION_NETWORK sets it for the process', () => {
   assert.deepEqual(told(' {"allow":["10.0.0.0/8"]} '), [file, 'completed', 'ERR_URL_BLOCKED', 'completed'])
   assert.deepEqual(told('{"files":true}'), ['completed', 'completed', 'made', 'completed'])
   assert.deepEqual(told(''), ['completed', 'completed', 'made', 'completed'])
-  // A wrong one opens nothing.
+  // An invalid one permits nothing.
   const wrong = "ERR_INVALID_ARGUMENT: Expected 'any', 'public' or an object for SPEAKER_SESSION_NETWORK but received 'pubic' of type string"
   assert.deepEqual(told('pubic'), [wrong, 'completed', 'ERR_INVALID_ARGUMENT', wrong])
 })
 
-test('what is no network is refused with a word', () => {
+test('refuses an invalid network with a message', () => {
   const rule = "Expected a host, '*.' and a domain, an address or a range of them, or one of these with a port for network"
   for (const [network, message] of [
     ['private', "Expected 'any', 'public' or an object for network but received 'private' of type string"],
@@ -197,14 +197,14 @@ test('what is no network is refused with a word', () => {
   }
 })
 
-test('what is refused is told without secrets', async (t) => {
+test('a refusal shows no secrets', async (t) => {
   const audioUrl = 'http://planted:planted@127.0.0.1/planted/planted?token=planted#planted'
   const told = await play(t, audioUrl, 'public', { 'X-Key': 'planted' })
   assert.equal(told, blocked('127.0.0.1:80', 'it is a loopback address'))
 })
 
-test('through a proxy a URL is judged by what it says, and the proxy is reached wherever it is', async (t) => {
-  const proxy = await note(t) // it has what it is asked for itself
+test('behind a proxy only the URL is checked, not the proxy', async (t) => {
+  const proxy = await note(t) // it answers what it is asked for itself
   useProxies(t, { HTTP_PROXY: `http://localhost:${proxy.port}` })
   assert.equal(await play(t, 'http://10.0.0.1/a', 'public'), blocked('10.0.0.1:80', 'it is a private address'))
   assert.equal(await play(t, 'http://a.localhost/a', 'public'), blocked('a.localhost:80', 'it is at a loopback address'))
@@ -215,7 +215,7 @@ test('through a proxy a URL is judged by what it says, and the proxy is reached 
   assert.deepEqual(proxy.seen, ['http://10.0.0.1/b', 'http://name.invalid/b'])
 })
 
-test('names that are looked up for a SOCKS proxy are judged', async (t) => {
+test('checks names resolved for a SOCKS proxy', async (t) => {
   const socks = await openSocks(t)
   const { port } = await note(t)
   useProxies(t, { ALL_PROXY: `socks5://127.0.0.1:${socks.port}` })

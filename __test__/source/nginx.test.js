@@ -1,6 +1,6 @@
 'use strict'
 
-// Sources from a real nginx: parts, codings, redirects, limits, and a proxy that breaks off.
+// Sources from a real nginx: ranges, codings, redirects, limits, and a proxy that breaks connections.
 
 const assert = require('node:assert/strict')
 const { readFileSync, writeFileSync } = require('node:fs')
@@ -19,7 +19,7 @@ const skip = reasonForNone(executable)
 const clip = tone(440, 3000)
 const mp3 = readFileSync(path.join(__dirname, '..', 'fixtures', 'tone-cbr.mp3'))
 
-/** Stands before nginx and cuts what comes from it: each connection after so many bytes, but the last. Notes what is asked. */
+/** Proxies nginx and cuts its answers: each connection after this many bytes, except the last. Records the requests. */
 async function cutter(t, target, cuts, onCut = () => {}) {
   const asked = []
   const server = net.createServer((socket) => {
@@ -80,7 +80,7 @@ before(async () => {
 after(() => nginx?.stop())
 
 for (const [where, how] of [['/', 'as it is'], ['/moved/', 'behind a redirect'], ['/limited/', 'slowly']]) {
-  test(`a file of nginx is played, ${how}`, { skip }, async (t) => {
+  test(`plays a file of nginx, ${how}`, { skip }, async (t) => {
     for (const [name, body] of [['tone.wav', clip], ['tone.mp3', mp3]]) {
       const { result, samples } = await hear(t, { audioUrl: `${nginx.url}${where}${name}` })
       assert.equal(result.outcome, 'completed', result.message)
@@ -96,7 +96,7 @@ for (const [where, cuts, asked, headers] of [
   ['/no-validators/', [100_000], [/^range: bytes=/im]],
   ['/zipped/', [1_000], [/^range: bytes=/im], { 'Accept-Encoding': 'gzip' }]
 ]) {
-  test(`a file of nginx at ${where} is gone on with where it broke`, { skip }, async (t) => {
+  test(`resumes a broken download of nginx at ${where}`, { skip }, async (t) => {
     const way = await cutter(t, nginx.url, cuts)
     const { result, samples } = await hear(t, { audioUrl: `${way.url}${where}tone.wav`, headers })
     assert.equal(result.outcome, 'completed', result.message)
@@ -107,7 +107,7 @@ for (const [where, cuts, asked, headers] of [
   })
 }
 
-test('a file of nginx that is replaced before the rest is asked for is truncated', { skip }, async (t) => {
+test('a file replaced before the resume is truncated', { skip }, async (t) => {
   const file = path.join(nginx.folder, 'changes.wav')
   writeFileSync(file, clip)
   const way = await cutter(t, nginx.url, [100_000], () => writeFileSync(file, tone(880, 2000)))
@@ -116,7 +116,7 @@ test('a file of nginx that is replaced before the rest is asked for is truncated
   assert.match(result.message, /has changed/)
 })
 
-test('what nginx zips on its way is unzipped', { skip }, async (t) => {
+test('decompresses what nginx gzips', { skip }, async (t) => {
   const { result, samples } = await hear(t, { audioUrl: `${nginx.url}/zipped/tone.wav`, headers: { 'Accept-Encoding': 'gzip' } })
   assert.equal(result.outcome, 'completed', result.message)
   assert.deepEqual(samples, (await hear(t, { audio: clip })).samples)
@@ -130,7 +130,7 @@ for (const [where, requests, conditions, headers] of [
   ['/moved-and-kept/', 4, 0],
   ['/zipped-and-kept/', 1, 0, { 'Accept-Encoding': 'gzip' }]
 ]) {
-  test(`a file of nginx at ${where} is kept as that says`, { skip }, async (t) => {
+  test(`caches nginx at ${where} as its headers say`, { skip }, async (t) => {
     t.after(() => SpeakerSession.cache({ maxBytes: 0 }))
     const before = SpeakerSession.cache({ maxBytes: 2 ** 24 }).revalidated
     const way = await cutter(t, nginx.url, [])
@@ -143,7 +143,7 @@ for (const [where, requests, conditions, headers] of [
     const asked = way.asked.join('').match(/^GET /gm)
     const conditional = way.asked.join('').match(/^if-none-match: ".+"\r$/gim) ?? []
     assert.deepEqual([asked.length, conditional.length], [requests, conditions])
-    // Where a redirect is asked, what it leads to holds without a question.
+    // A redirect is revalidated, but its target is used without a request.
     assert.equal(SpeakerSession.cache().revalidated - before, where === '/moved-and-kept/' ? 2 : conditions)
   })
 }

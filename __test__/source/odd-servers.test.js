@@ -1,6 +1,6 @@
 'use strict'
 
-// Servers that do not keep to the letter of HTTP, and that curl, ffmpeg and browsers play all the same.
+// Servers that violate HTTP in ways that curl, ffmpeg and browsers tolerate.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -27,19 +27,19 @@ for (const [what, head] of [
   ['120 headers', `HTTP/1.1 200 OK\r\n${many(120)}${sized}\r\n`],
   ['950 headers', `HTTP/1.1 200 OK\r\n${many(950)}${sized}\r\n`],
   ['a space before a colon', `HTTP/1.1 200 OK\r\nContent-Length : ${clip.length}\r\nX-Other \t: 1\r\n\r\n`],
-  ['a line that is no header', `HTTP/1.1 200 OK\r\nthis is none\r\nX{}: 1\r\n${sized}\r\n`],
+  ['a line that is not a header', `HTTP/1.1 200 OK\r\nthis is none\r\nX{}: 1\r\n${sized}\r\n`],
   ['a status without a reason', `HTTP/1.1 200\r\n${sized}\r\n`],
   ['HTTP/1.0 without a length', 'HTTP/1.0 200 OK\r\n\r\n'],
-  ['lines that end in LF alone', `HTTP/1.1 200 OK\n${sized.replace('\r', '')}\n`],
+  ['lines ending in bare LF', `HTTP/1.1 200 OK\n${sized.replace('\r', '')}\n`],
   ['the status line ICY 200 OK', 'ICY 200 OK\r\nicy-name:x\r\n\r\n'],
   ['the status line ICY 200 OK, with LF alone', 'ICY 200 OK\nContent-Type: audio/wav\n\n'],
   ['the same length twice', `HTTP/1.1 200 OK\r\n${sized}${sized}\r\n`]
 ]) {
-  test(`an answer with ${what} is played`, async (t) => {
+  test(`accepts an answer with ${what}`, async (t) => {
     for (const size of [1, 1 << 20]) {
       let count = 0
       const url = await serveBytes(t, (socket) => {
-        // A station that has broken off is asked again: then it is gone.
+        // A station that breaks off is asked again: then it is gone.
         if (count++ > 0) return socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n')
         const answer = Buffer.concat([Buffer.from(head), clip])
         for (let at = 0; at < 300; at += size) socket.write(answer.subarray(at, Math.min(at + size, 300)))
@@ -56,11 +56,11 @@ for (const [what, head] of [
 for (const [what, answer] of [
   ['1,100 headers', `HTTP/1.1 200 OK\r\n${many(1100)}${sized}\r\n`],
   ['no status at all', `${'RIFF'.repeat(100)}\r\n\r\n`],
-  ['ICY, and headers that do not end', `ICY 200 OK\r\n${many(8000)}`],
+  ['ICY and endless headers', `ICY 200 OK\r\n${many(8000)}`],
   ['ICY and no status', 'ICY okay\r\n\r\n'],
   ['nothing', '']
 ]) {
-  test(`an answer with ${what} is none`, async (t) => {
+  test(`rejects an answer with ${what}`, async (t) => {
     const url = await serveBytes(t, (socket) => socket.end(answer))
     const { result } = await hear(t, { audioUrl: `${url}/a.wav` })
     assert.equal(result.code, 'ERR_FETCH_FAILED', result.message)
@@ -74,8 +74,8 @@ test('ICY with another status is that status', async (t) => {
   assert.match(result.message, /401 Unauthorized/)
 })
 
-test('a connection that was kept and is closed is not the end of it', async (t) => {
-  // It says nothing of closing, answers one request and closes: a redirect to the same host finds a connection that is gone.
+test('retries when a kept connection was closed', async (t) => {
+  // It announces no close, answers one request and closes: a redirect to the same host finds a dead connection.
   let count = 0
   const url = await serveBytes(t, (socket, { path, beforeOnConnection }) => {
     count++
@@ -91,7 +91,7 @@ test('a connection that was kept and is closed is not the end of it', async (t) 
   assert.ok(count >= 100)
 })
 
-test('a redirect that wants its cookie back gets it, and nobody else does', async (t) => {
+test("a redirect's cookie goes back to its server only", async (t) => {
   const seen = []
   const other = await serve(t, ({ headers }, response) => {
     seen.push(['other', headers.cookie])
@@ -113,7 +113,7 @@ test('a redirect that wants its cookie back gets it, and nobody else does', asyn
   assert.deepEqual(seen[0], ['/a.wav', undefined], 'nothing is kept for another fetch')
 })
 
-test('the value of a cookie is in no error', async (t) => {
+test("no error shows a cookie's value", async (t) => {
   const url = await serve(t, ({ url }, response) => {
     if (url === '/a') return response.writeHead(302, { location: '/b', 'set-cookie': 'id=plantedSecret' }).end()
     response.statusMessage = 'no plantedSecret'
@@ -125,20 +125,20 @@ test('the value of a cookie is in no error', async (t) => {
 })
 
 for (const length of ['1099511627776', '9223372036854775807', '2147483647', '4294967295']) {
-  test(`a length of ${length} bytes is none`, async (t) => {
+  test(`a length of ${length} bytes counts as endless`, async (t) => {
     let count = 0
     const url = await serveBytes(t, (socket) => {
       if (count++ > 0) return socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n')
       socket.end(Buffer.concat([Buffer.from(`HTTP/1.0 200 OK\r\ncontent-length: ${length}\r\n\r\n`), mp3]))
     })
     const { result, samples } = await hear(t, { audioUrl: url })
-    // It was to go on, and did not.
+    // It counts as endless, but ended.
     assert.equal(result.code, 'ERR_TRUNCATED', result.message)
     assert.ok(samples.length > 40_000)
   })
 }
 
-test('a length that is more than is taken, and not absurd, is refused at once', async (t) => {
+test('refuses a length over the limit at once', async (t) => {
   const url = await serveBytes(t, (socket) => socket.end(`HTTP/1.1 200 OK\r\ncontent-length: ${300 << 20}\r\n\r\n`))
   assert.equal((await hear(t, { audioUrl: url })).result.code, 'ERR_SOURCE_TOO_LARGE')
 })

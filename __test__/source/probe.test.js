@@ -37,7 +37,7 @@ const FILES = [
   ['tone.m4a', 'mp4', 'aac', 44100, 1]
 ]
 
-test('says what a file is, however its bytes come, and the same with its loudness', async (t) => {
+test('identifies a file from any kind of source', async (t) => {
   const server = await serve(t, (request, response) => {
     const bytes = readFileSync(fixture(request.url.slice(1)))
     response.writeHead(200, { 'content-length': bytes.length }).end(bytes)
@@ -54,12 +54,12 @@ test('says what a file is, however its bytes come, and the same with its loudnes
     assert.deepEqual({ ...rest, durationMs: expected.durationMs }, expected, file)
     if (file !== 'tone.m4a') assert.equal(rest.durationMs, expected.durationMs, file)
     assert.deepEqual(Object.keys(loudness), ['integratedLufs', 'truePeakDb', 'taggedLufs'])
-    // A download that is not at its end yet may only be estimated.
+    // A download that has not ended yet may only be estimated.
     assert.deepEqual((await probe(`${server}/${file}`, { loudness: true })), { ...rest, loudness }, file)
   }
 })
 
-test('reads the tags of every container, and how loud they say that it is', async () => {
+test('reads tags and tagged loudness of every container', async () => {
   const tags = { title: 'Glücklich', artist: 'A singer', album: 'An album', track: '7' }
   for (const [file, taggedLufs] of [
     ['tagged.mp3', -10], ['tagged-v23.mp3', -10], ['tagged.flac', -10], ['tagged-vorbis.ogg', -10], ['tagged-opus.ogg', -10],
@@ -73,7 +73,7 @@ test('reads the tags of every container, and how loud they say that it is', asyn
   }
 })
 
-test('tags behind the audio of a file are read too', async () => {
+test('reads tags after the audio', async () => {
   const audio = readFileSync(fixture('tone-cbr.mp3'))
   const field = (text, length) => Buffer.concat([Buffer.from(text, 'latin1'), Buffer.alloc(length - text.length)])
   const id3v1 = Buffer.concat([field('TAG', 3), field('Title', 30), field('Artist', 30), field('', 65)])
@@ -101,7 +101,7 @@ test('tags behind the audio of a file are read too', async () => {
   }
 })
 
-/** Stereo of 1 kHz, one level (in dB below full scale) after the other. */
+/** Returns a stereo tone of 1 kHz, one level (in dB below full scale) after another. */
 function steps(levels, sampleRate = 48000, channels = 2) {
   const samples = new Float64Array(levels.reduce((sum, [, seconds]) => sum + Math.round(seconds * sampleRate), 0) * channels)
   let at = 0
@@ -114,7 +114,7 @@ function steps(levels, sampleRate = 48000, channels = 2) {
   return wavFile(samples, sampleRate, channels)
 }
 
-test('loudness is that of EBU Tech 3341, table 1', async () => {
+test('loudness matches EBU Tech 3341, table 1', async () => {
   for (const [levels, lufs] of [
     [[[-23, 20]], -23],
     [[[-33, 20]], -33],
@@ -128,8 +128,8 @@ test('loudness is that of EBU Tech 3341, table 1', async () => {
   }
 })
 
-test('true peaks are those between the samples (EBU Tech 3341, cases 15 to 18)', async () => {
-  // A step would have a peak of its own.
+test('true peaks include inter-sample peaks (EBU Tech 3341, cases 15 to 18)', async () => {
+  // A step in level would have a peak of its own.
   const fade = (n) => Math.min(1, n / 1000, (47999 - n) / 1000)
   for (const [divisor, degrees] of [[4, 0], [4, 45], [6, 60], [8, 67.5]]) {
     const samples = Float64Array.from({ length: 48000 }, (_, n) => fade(n) * 0.5 * Math.sin((2 * Math.PI * n) / divisor + (degrees * Math.PI) / 180))
@@ -138,7 +138,7 @@ test('true peaks are those between the samples (EBU Tech 3341, cases 15 to 18)',
   }
 })
 
-test('silence has no loudness, and what is shorter than a block that of its length', async () => {
+test('silence has no loudness, short sounds are measured whole', async () => {
   const silence = await probe({ audio: wavFile(new Float64Array(48000)) }, { loudness: true })
   assert.deepEqual(silence.loudness, { integratedLufs: null, truePeakDb: null, taggedLufs: null })
   for (const ms of [50, 120, 399, 400, 1000]) {
@@ -147,7 +147,7 @@ test('silence has no loudness, and what is shorter than a block that of its leng
   }
 })
 
-test('the length of a download is estimated where its file states none, and unknown where the server does not say either', async (t) => {
+test('estimates the length of a download, or leaves it unknown', async (t) => {
   const frames = readFileSync(fixture('tone.aac'))
   const long = Buffer.concat(Array.from({ length: 200 }, () => frames))
   let isLive = false
@@ -170,7 +170,7 @@ test('the length of a download is estimated where its file states none, and unkn
   while (isLive) await new Promise((resolve) => setTimeout(resolve, 1))
 })
 
-test('what can not be read is told as by a playback', async (t) => {
+test("unreadable sources fail with playback's errors", async (t) => {
   const server = await serve(t, (request, response) => {
     if (request.url === '/slow') return void response.writeHead(200).write(readFileSync(fixture('tone-s16.wav')))
     response.writeHead(404).end()
@@ -198,7 +198,7 @@ test('what can not be read is told as by a playback', async (t) => {
   await assert.rejects(probe({ audioUrl: 'a', signal }), { code: 'ERR_ABORTED' })
 })
 
-test('no damage to a tagged file does harm', async () => {
+test('damage in a tagged file does no harm', async () => {
   for (const file of ['tagged.mp3', 'tagged-v23.mp3', 'tagged.flac', 'tagged-opus.ogg', 'tagged.m4a', 'tagged-list.wav', 'tagged.aiff', 'tagged.mka']) {
     const bytes = readFileSync(fixture(file))
     const looks = []
@@ -215,7 +215,7 @@ test('no damage to a tagged file does harm', async () => {
 
 const cli = (args) => run(__dirname, args)
 
-test('the command line says it too', async () => {
+test('the command line prints the same', async () => {
   const { exitCode, stdout } = await cli(['probe', fixture('tagged.mp3'), fixture('tone.flac'), '--loudness'])
   assert.equal(exitCode, 0)
   assert.match(stdout, /tagged\.mp3\n {2}format {7}mpeg, mp3\n {2}sound {8}48000 Hz, 1 channel\n {2}length {7}0\.300 s\n {2}title {8}Glücklich\n/)

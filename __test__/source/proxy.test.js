@@ -13,7 +13,7 @@ const { finish, open } = require('../support/session')
 const { tone } = require('../support/wav')
 
 const authority = new Authority(after)
-process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is used for the first time
+process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is first used
 
 /** A server of a short sound: its URLs over http and https. */
 async function serveBoth(t) {
@@ -21,14 +21,14 @@ async function serveBoth(t) {
   return { http: `${url}/a.wav`, https: `https://localhost:${await secured(t, url, authority.issue('localhost'))}/a.wav` }
 }
 
-/** Plays a URL with a session of its own. */
+/** Plays a URL in its own session. */
 async function play(t, audioUrl) {
   const { session } = open(t)
   const [result] = await Promise.all([session.playAudio({ audioUrl }), finish(session)])
   return result
 }
 
-test('sources over http and https go through their proxies, and NO_PROXY excepts servers', async (t) => {
+test('http and https sources use their proxies, except NO_PROXY', async (t) => {
   const { http, https } = await serveBoth(t)
   const proxy = await openProxy(t, { login: 'user:secret' })
   const url = `http://user:secret@127.0.0.1:${proxy.port}`
@@ -42,7 +42,7 @@ test('sources over http and https go through their proxies, and NO_PROXY excepts
   assert.equal(proxy.asked.length, 2)
 })
 
-test('retries, and the rest of what breaks, go through the proxy', async (t) => {
+test('retries and resumed downloads use the proxy', async (t) => {
   const clip = tone(440, 1000)
   const answers = [
     (socket) => socket.end('HTTP/1.1 503 Service Unavailable\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n'),
@@ -64,7 +64,7 @@ test('retries, and the rest of what breaks, go through the proxy', async (t) => 
   }
 })
 
-test('sources go through a SOCKS proxy in ALL_PROXY', async (t) => {
+test('ALL_PROXY may be a SOCKS proxy', async (t) => {
   const { http, https } = await serveBoth(t)
   const socks = await openSocks(t)
   useProxies(t, { ALL_PROXY: `socks5h://127.0.0.1:${socks.port}` })
@@ -72,7 +72,7 @@ test('sources go through a SOCKS proxy in ALL_PROXY', async (t) => {
   assert.deepEqual(socks.asked, [`address 127.0.0.1:${new URL(http).port}`, `name ${new URL(https).host}`])
 })
 
-test('a proxy that is dead or does not take the login is told as such, without the login', async (t) => {
+test('reports a dead proxy or refused login without the login', async (t) => {
   const { http, https } = await serveBoth(t)
   useProxies(t, { HTTP_PROXY: 'http://127.0.0.1:1' })
   const refused = /127\.0\.0\.1:\d+ by the proxy 127\.0\.0\.1:1.*Connection refused/

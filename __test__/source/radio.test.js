@@ -1,6 +1,6 @@
 'use strict'
 
-// Stations: titles between the bytes of their sound, connections that break, and no end.
+// Radio stations: titles between the bytes of their sound, connections that break, and no end.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -13,14 +13,14 @@ const { open, finish } = require('../support/session')
 
 const mp3 = readFileSync(path.join(__dirname, '..', 'fixtures', 'tone-cbr.mp3'))
 
-/** A title as a station sends it. */
+/** Returns a title as a station sends it. */
 function block(text) {
   const bytes = Buffer.isBuffer(text) ? text : Buffer.from(text)
   const units = Math.ceil(bytes.length / 16)
   return Buffer.concat([Buffer.from([units]), bytes, Buffer.alloc(units * 16 - bytes.length)])
 }
 
-/** Sound with titles each `interval` bytes; none where there are no more. */
+/** Returns sound with titles every `interval` bytes; empty ones when there are no more. */
 function station(sound, interval, titles) {
   const parts = []
   for (let at = 0; at < sound.length; at += interval) {
@@ -38,7 +38,7 @@ async function hear(t, request) {
   return { result: await playing, samples: heard() }
 }
 
-test('titles are no sound', async (t) => {
+test('titles are stripped from the sound', async (t) => {
   const body = station(mp3, 1000, ["StreamTitle='One';", "StreamTitle='Two';"])
   const seen = []
   const url = await serve(t, ({ headers }, response) => {
@@ -54,7 +54,7 @@ test('titles are no sound', async (t) => {
   assert.deepEqual(seen, ['1'])
 })
 
-test('what a station says is told where it is heard, however its bytes come', async (t) => {
+test('metadata events come where their sound is heard', async (t) => {
   const latin1 = Buffer.from("StreamTitle='Caf\xe9 - D\xe9j\xe0 vu';StreamUrl='http://example.com/cover.png';", 'latin1')
   const said = ["StreamTitle='One; it's';", '', '', 'StreamTitle=\'日本 - 曲\';', latin1, "StreamTitle='';", 'nonsense']
   const body = station(mp3, 1000, [...said])
@@ -90,7 +90,7 @@ test('what a station says is told where it is heard, however its bytes come', as
   }
 })
 
-test('a station that is cut off within a title goes on with its sound', async (t) => {
+test('a station cut off within a title resumes', async (t) => {
   let count = 0
   const url = await serveBytes(t, (socket) => {
     socket.write('HTTP/1.1 200 OK\r\nicy-metaint: 4000\r\ntransfer-encoding: chunked\r\n\r\n')
@@ -108,7 +108,7 @@ test('a station that is cut off within a title goes on with its sound', async (t
   assert.ok(heard().length > 1.9 * 48_000)
 })
 
-test('a station that ends in words has ended, and one that is cut off is asked again', async (t) => {
+test('a station that ends properly ends, a broken one reconnects', async (t) => {
   for (const ends of [true, false]) {
     let count = 0
     const url = await serveBytes(t, (socket) => {
@@ -142,7 +142,7 @@ test('a station that does not come back is truncated', async (t) => {
   assert.equal(count, 2)
 })
 
-test('a station can be neither sought nor looped', async (t) => {
+test('a station can neither seek nor loop', async (t) => {
   const url = await serveBytes(t, (socket) => {
     socket.write('HTTP/1.1 200 OK\r\nicy-br: 128\r\ntransfer-encoding: chunked\r\n\r\n')
     for (let times = 0; times < 100; times++) {
@@ -162,7 +162,7 @@ test('a station can be neither sought nor looped', async (t) => {
   assert.ok(durationMs > 99_000, `${durationMs}`)
 })
 
-test('what has no end is played in bounded memory, for longer than a source may be', async (t) => {
+test('an endless source plays in bounded memory', async (t) => {
   // PCM of 192 kHz in 8 channels is 3 MB a second: 300 MiB are under two minutes.
   const head = Buffer.alloc(44)
   const [rate, channels] = [192_000, 8]

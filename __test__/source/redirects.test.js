@@ -1,6 +1,6 @@
 'use strict'
 
-// Redirects: what goes on to the next server, and what does not.
+// Redirects: what is sent on to the next server, and what is not.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -12,7 +12,7 @@ const { tone } = require('../support/wav')
 const clip = tone(440, 100)
 const HEADERS = { 'X-Api-Key': 'planted', Authorization: 'Bearer planted', Cookie: 'id=planted' }
 
-/** A server that notes what it is asked, and redirects as `leads` says: a path to a URL. */
+/** A server that records its requests and redirects as `leads` says: a path to a URL. */
 async function note(t, leads, status = 302) {
   const seen = []
   const url = await serve(t, ({ url, headers }, response) => {
@@ -24,7 +24,7 @@ async function note(t, leads, status = 302) {
   return { url, seen }
 }
 
-/** Plays a URL with headers; returns the outcome or the error. */
+/** Plays a URL with headers and returns the outcome or the error. */
 async function play(t, audioUrl) {
   const { session } = open(t)
   const playing = session.playAudio({ audioUrl, headers: HEADERS }).then(({ outcome }) => outcome, (error) => error)
@@ -33,7 +33,7 @@ async function play(t, audioUrl) {
 }
 
 for (const status of [301, 302, 303, 307, 308]) {
-  test(`${status} leads on, without a word of where from`, async (t) => {
+  test(`${status} redirects without a Referer`, async (t) => {
     const other = await note(t, () => undefined)
     const first = await note(t, () => `${other.url}/clip.wav`, status)
     assert.equal(await play(t, `${first.url}/a?signature=planted`), 'completed')
@@ -43,7 +43,7 @@ for (const status of [301, 302, 303, 307, 308]) {
   })
 }
 
-test('headers go to the server that they are for, and to it alone', async (t) => {
+test('headers go only to the server they are for', async (t) => {
   const other = await note(t, () => `${first.url}/back`)
   const first = await note(t, (url) => ({ '/a?signature=planted': '/b', '/b': `${other.url}/c` })[url])
   assert.equal(await play(t, `${first.url}/a?signature=planted`), 'completed')
@@ -57,7 +57,7 @@ test('headers go to the server that they are for, and to it alone', async (t) =>
   assert.ok(!JSON.stringify(other.seen).includes('planted'), 'another port is another server')
 })
 
-test('ten redirects are followed, and no more', async (t) => {
+test('follows ten redirects and no more', async (t) => {
   const count = (most) => (url) => (Number(url.slice(1)) < most ? `/${Number(url.slice(1)) + 1}` : undefined)
   const [ten, eleven] = [await note(t, count(10)), await note(t, count(11))]
   assert.equal(await play(t, `${ten.url}/0`), 'completed')
@@ -67,7 +67,7 @@ test('ten redirects are followed, and no more', async (t) => {
   assert.equal(message, `Expected at most 10 redirects for audioUrl but received more from ${host}`)
 })
 
-test('a redirect to what is no http(s) URL fails', async (t) => {
+test('a redirect to anything but http(s) fails', async (t) => {
   for (const location of ['file:///etc/passwd', 'data:audio/wav,planted', 'http://', 'ftp://planted@host/']) {
     const { url } = await note(t, () => location)
     const { code, message } = await play(t, url)
@@ -77,7 +77,7 @@ test('a redirect to what is no http(s) URL fails', async (t) => {
   }
 })
 
-test('a redirect that names no place is a status like others', async (t) => {
+test('a redirect without a Location is an ordinary status', async (t) => {
   const url = await serve(t, (request, response) => response.writeHead(302).end())
   const { code, message } = await play(t, url)
   assert.equal(code, 'ERR_HTTP_STATUS')

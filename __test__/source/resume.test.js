@@ -1,6 +1,6 @@
 'use strict'
 
-// Downloads that break: the rest is asked for, and what is heard is what the whole would have been, or the truth is told.
+// Downloads that break: the rest is requested, and what is heard equals the whole, or the playback is reported as truncated.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -12,7 +12,7 @@ const { open, finish } = require('../support/session')
 const { tone } = require('../support/wav')
 
 const fixture = (name) => path.join(__dirname, '..', 'fixtures', name)
-/** Longer than what is compared, and than what counts as a step forward. */
+/** Longer than the compared overlap, and than the smallest progress that counts. */
 const clip = tone(440, 2000)
 const other = tone(880, 2000)
 const DATE = 'Sun, 29 Nov 2026 18:00:00 GMT'
@@ -24,7 +24,7 @@ async function hear(t, request) {
   return { result: await playing, samples: heard() }
 }
 
-/** The answer of a server to a request for a part, or the whole, of which it sends `cut` bytes at most and then breaks. */
+/** Answers a request for a range or the whole like a server that sends at most `cut` bytes and then breaks. */
 function send(socket, { headers }, { body = clip, validators = '', length = true, cut = Infinity, ranges = true, chunked = false, checks = true }) {
   const [, first] = /^bytes=(\d+)-$/.exec(headers.range ?? '') ?? []
   const isSame = !headers['if-range'] || !checks || validators.includes(headers['if-range'])
@@ -59,7 +59,7 @@ for (const [what, answers, asked] of [
   ['without a length, in chunks', [{ cut: 50_000, chunked: true, length: false }, { chunked: true, length: false }], [`bytes=${50_000 - 4096}- -`]],
   ['in chunks, of which the last is missing', [{ body: clip, chunked: true, length: false, last: false, validators: ETAG }, { chunked: true, validators: ETAG }], [`bytes=${clip.length}- "one"`]]
 ]) {
-  test(`a download that breaks is gone on with: ${what}`, async (t) => {
+  test(`resumes a broken download: ${what}`, async (t) => {
     const requests = []
     const url = await serveBytes(t, (socket, request) => {
       requests.push(`${request.headers.range ?? '-'} ${request.headers['if-range'] ?? '-'}`)
@@ -84,7 +84,7 @@ for (const [what, answers, message] of [
   ['breaks at the same byte', [{ cut: 50_000 }, { ranges: false, cut: 50_000 }], /ended early/],
   ['is gone', [{ cut: 50_000 }, '404 Not Found'], /ended early.*asked for the rest.*404 Not Found/]
 ]) {
-  test(`a download that breaks is truncated if the rest ${what}`, async (t) => {
+  test(`a broken download is truncated if the rest ${what}`, async (t) => {
     const url = await serveBytes(t, (socket, request) => {
       const answer = answers[request.before] ?? answers.at(-1)
       if (typeof answer === 'string') return socket.end(`HTTP/1.1 ${answer}\r\ncontent-length: 0\r\n\r\n`)
@@ -115,10 +115,10 @@ for (const name of ['tone-cbr.mp3', 'tone.flac', 'tone-vorbis.ogg', 'tone-opus.o
   })
 }
 
-test('a part that nobody asked for is not taken for the whole', async (t) => {
+test('an unrequested range is not taken for the whole', async (t) => {
   const part = (from, to, total) => `HTTP/1.1 206 Partial Content\r\ncontent-length: ${to - from}\r\ncontent-range: bytes ${from}-${to - 1}/${total}\r\n\r\n`
   const rows = [
-    // The rest comes when it is asked for.
+    // The rest arrives when it is requested.
     [(socket, { headers, before }) => (before === 0 ? socket.end(Buffer.concat([Buffer.from(part(0, 50_000, clip.length)), clip.subarray(0, 50_000)])) : send(socket, { headers }, {})), 'completed'],
     [(socket, { headers, before }) => (before === 0 ? socket.end(Buffer.concat([Buffer.from(part(0, 50_000, '*')), clip.subarray(0, 50_000)])) : send(socket, { headers }, {})), 'completed'],
     // It does not.
@@ -133,7 +133,7 @@ test('a part that nobody asked for is not taken for the whole', async (t) => {
   }
 })
 
-test('the rest is asked for only where network lets it be', async (t) => {
+test('a resume respects network', async (t) => {
   const other = new URL(await serveBytes(t, (socket, request) => send(socket, request, {})))
   const url = await serveBytes(t, (socket, request) => {
     if (request.before === 0) return send(socket, request, { cut: 50_000 })
@@ -148,7 +148,7 @@ test('the rest is asked for only where network lets it be', async (t) => {
   assert.ok(!message.includes('planted'), message)
 })
 
-test('a part that the user asks for is what is played', async (t) => {
+test('a range requested by the user is what plays', async (t) => {
   const requests = []
   const url = await serveBytes(t, (socket, request) => {
     requests.push(request.headers.range)

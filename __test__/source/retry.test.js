@@ -1,6 +1,6 @@
 'use strict'
 
-// Servers that are not there, or have no time, and are back soon; and those that say for good that there is nothing.
+// Servers that are unreachable or busy for a moment, and others whose refusal is final.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -38,12 +38,12 @@ for (const [what, status, headers, asked] of [
   ['404', 404, { 'retry-after': '0' }, 1],
   ['410', 410, {}, 1],
   ['500', 500, {}, 1],
-  ['503 for ever', 503, {}, 4],
-  ['503 with a wait that is longer than fetchTimeoutMs', 503, { 'retry-after': '3600' }, 1],
-  ['503 with a date that is further off', 503, { 'retry-after': 'Fri, 31 Dec 2100 23:59:59 GMT' }, 1],
-  ['503 with a wait that is none', 503, { 'retry-after': 'soon' }, 4]
+  ['503 forever', 503, {}, 4],
+  ['503 with a wait longer than fetchTimeoutMs', 503, { 'retry-after': '3600' }, 1],
+  ['503 with a later date', 503, { 'retry-after': 'Fri, 31 Dec 2100 23:59:59 GMT' }, 1],
+  ['503 with an invalid wait', 503, { 'retry-after': 'soon' }, 4]
 ]) {
-  test(`${what} is an error, after ${asked} ${asked === 1 ? 'request' : 'requests'}`, async (t) => {
+  test(`${what} is an error after ${asked} ${asked === 1 ? 'request' : 'requests'}`, async (t) => {
     let count = 0
     const url = await serve(t, (request, response) => {
       count++
@@ -56,7 +56,7 @@ for (const [what, status, headers, asked] of [
   })
 }
 
-test('what a server asks for in a date or in seconds is waited for', async (t) => {
+test('honours Retry-After in seconds and as a date', async (t) => {
   for (const after of ['1', new Date(Date.now() + 1500).toUTCString()]) {
     const times = []
     const url = await serve(t, (request, response) => {
@@ -69,7 +69,7 @@ test('what a server asks for in a date or in seconds is waited for', async (t) =
   }
 })
 
-test('a server that is not there yet is asked again', async (t) => {
+test('retries a server that is not up yet', async (t) => {
   const server = http.createServer((request, response) => response.end(clip)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address()
@@ -85,7 +85,7 @@ test('a server that is not there yet is asked again', async (t) => {
   assert.equal((await playing).outcome, 'completed')
 })
 
-test('a connection that ends without an answer is asked for again, where a redirect led to too', async (t) => {
+test('retries an unanswered connection, also after a redirect', async (t) => {
   const seen = []
   const url = await serveBytes(t, (socket, { path }) => {
     seen.push(path)
@@ -97,7 +97,7 @@ test('a connection that ends without an answer is asked for again, where a redir
   assert.deepEqual(seen, ['/first', '/second', '/second', '/second', '/second'])
 })
 
-test('all attempts together have fetchTimeoutMs', async (t) => {
+test('fetchTimeoutMs covers all attempts together', async (t) => {
   let count = 0
   const url = await serve(t, (request, response) => {
     if (count++ === 0) response.writeHead(503, { 'retry-after': '0' }).end()
@@ -106,7 +106,7 @@ test('all attempts together have fetchTimeoutMs', async (t) => {
   assert.equal(count, 2)
 })
 
-test('a stop ends what waits to ask again', async (t) => {
+test('a stop ends a pending retry', async (t) => {
   let count = 0
   const asked = new Promise((resolve) => {
     serve(t, (request, response) => {

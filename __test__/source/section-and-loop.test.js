@@ -1,6 +1,6 @@
 'use strict'
 
-// Which part of a source is played, how often, and how it ends: at exact samples.
+// Which section of a source is played, how often, and how it ends, at exact samples.
 
 const assert = require('node:assert/strict')
 const { readFileSync, readdirSync } = require('node:fs')
@@ -14,7 +14,7 @@ const { tone } = require('../support/wav')
 const MS = 48
 const EDGE = 5 * MS
 
-/** Plays one request to its end: its result, what was heard of it, and what was told. */
+/** Plays one request to its end and returns the result, what was heard of it, and its events. */
 async function play(t, request, options) {
   const { session, heard, told } = open(t, options)
   const playing = session.playAudio({ requestId: 'it', ...request })
@@ -77,7 +77,7 @@ test('loop repeats without a gap', async (t) => {
   assert.deepEqual([result.outcome, result.durationMs, result.positionMs], ['completed', 3 * 1234 / MS, 1234 / MS])
   assert.deepEqual(heard, Float32Array.from([...samples, ...samples, ...samples]))
 
-  const long = ramp(900 * MS) // longer than what a feeder keeps of a short one
+  const long = ramp(900 * MS) // longer than the decoder keeps of a short one
   const section = await play(t, { audio: long.audio, startMs: 100, durationMs: 400, loop: 2 })
   assert.deepEqual([section.result.durationMs, section.result.positionMs], [800, 500])
   const part = long.samples.slice(100 * MS, 500 * MS)
@@ -97,7 +97,7 @@ test('every format loops whole', async (t) => {
     const twice = await play(t, { audio, loop: 2 })
     const length = once.samples.length
     assert.equal(twice.samples.length, 2 * length, name)
-    // At the seam a resampler's filter goes from one pass into the next.
+    // At the seam a resampler's filter spans two passes.
     const seam = name.includes('opus') ? 0 : 10 * MS
     assert.deepEqual(twice.samples.slice(0, length - seam), once.samples.slice(0, length - seam), name)
     assert.deepEqual(twice.samples.slice(length + seam), once.samples.slice(seam), name)
@@ -153,7 +153,7 @@ test('fadeOutMs fades the last pass only', async (t) => {
   close(longer.samples[50 * MS], samples[50 * MS] / 2, 'over no more than there is')
 })
 
-test('queue without a gap after sections and loops', async (t) => {
+test('sections and loops queue without a gap', async (t) => {
   const { session, of } = open(t, { overlap: 'queue' })
   const audio = tone(440, 100)
   session.playAudio({ requestId: 'a', audio, startMs: 30, durationMs: 30, stopOther: false })

@@ -1,7 +1,7 @@
 'use strict'
 
-// Sounds that are entered in their middle: from a server that sends parts, no more than is needed is asked for; from wherever, what is
-// heard is what it would have been.
+// Playback from the middle of a source: from a server with range support, no more is requested than needed; from any source it
+// sounds as it would in one go.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -15,13 +15,13 @@ const { wavFile } = require('../support/wav')
 const long = (name) => readFileSync(path.join(__dirname, '..', 'fixtures', 'long', name))
 const MINUTE = 60_000
 
-/** A voice that rises for so long, of which every place sounds otherwise. */
+/** Returns a rising tone of this length, of which every position sounds different. */
 function sweep(seconds, rate = 48_000) {
   const samples = Float32Array.from({ length: seconds * rate }, (_, n) => 0.5 * Math.sin(2 * Math.PI * (100 * (n / rate) + 5 * (n / rate) ** 2)))
   return wavFile(samples, rate)
 }
 
-/** A box of an MP4 that is nothing, of so many bytes. */
+/** Returns an empty MP4 box of this many bytes. */
 function free(length) {
   const box = Buffer.alloc(length)
   box.writeUInt32BE(length)
@@ -29,7 +29,7 @@ function free(length) {
   return box
 }
 
-/** An MP4 whose boxes are far from each other. */
+/** Returns an MP4 whose boxes are far from each other. */
 function farApart(file, length) {
   const parts = []
   for (let at = 0, size; at < file.length; at += size) {
@@ -39,12 +39,12 @@ function farApart(file, length) {
   return Buffer.concat(parts)
 }
 
-/** A FLAC file with much padding before its first frame. */
+/** Returns a FLAC file with much padding before its first frame. */
 function padded(file, length) {
   const block = Buffer.alloc(4 + length)
   block.writeUInt32BE(length)
   block[0] = 1
-  // Behind STREAMINFO, which is the first block.
+  // After STREAMINFO, which is the first block.
   const first = Buffer.from(file.subarray(0, 42))
   const isLast = first[4] & 0x80
   first[4] &= 0x7f
@@ -53,8 +53,8 @@ function padded(file, length) {
 }
 
 /**
- * A server that sends parts. Of the whole it sends `head` bytes and then no more, so that who waits for it waits in vain. Says its address, and
- * for what it was asked.
+ * A server with range support. Of the whole it sends only the first `head` bytes, so that a client that waits for it waits in vain.
+ * Returns its address and the requests.
  */
 async function serveParts(t, body, { head = 64 << 10, accepts = 'accept-ranges: bytes\r\n', answer } = {}) {
   const asked = []
@@ -87,7 +87,7 @@ for (const [name, body, startMs, most] of [
   ['MP4 whose index comes last, from its middle', farApart(long('last.m4a'), 2 << 20), 15_000, 2],
   ['FLAC behind much padding', padded(long('table.flac'), 2 << 20), 6_500, 2]
 ]) {
-  test(`${name}: what is wanted is asked for, and no more`, async (t) => {
+  test(`${name}: requests no more than needed`, async (t) => {
     const { url, asked } = await serveParts(t, body)
     const { result, samples } = await hear(t, { audioUrl: url, startMs })
     assert.equal(result.outcome, 'completed', JSON.stringify(result))
@@ -97,7 +97,7 @@ for (const [name, body, startMs, most] of [
   })
 }
 
-test('a seek far ahead is heard at once, and one back to the start too', async (t) => {
+test('seeks far ahead and back to the start are heard at once', async (t) => {
   const body = sweep(60)
   const { url, asked } = await serveParts(t, body)
   const { session, heard } = open(t)
@@ -125,7 +125,7 @@ test('a seek far ahead is heard at once, and one back to the start too', async (
   assert.ok(isSame(heard(), expected()))
 })
 
-test('a part that breaks is gone on with from that byte', async (t) => {
+test('a broken range resumes from that byte', async (t) => {
   const body = sweep(60)
   const at = []
   const { url, asked } = await serveParts(t, body, {
@@ -152,7 +152,7 @@ for (const [what, accepts, part] of [
   ['that refuses', 'accept-ranges: bytes\r\n', () => 'HTTP/1.1 416 Range Not Satisfiable\r\ncontent-length: 0\r\n\r\n'],
   ['that fails', 'accept-ranges: bytes\r\n', () => 'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n']
 ]) {
-  test(`from a server ${what}, all is downloaded`, async (t) => {
+  test(`downloads everything from a server ${what}`, async (t) => {
     const body = sweep(60)
     const { url, asked } = await serveParts(t, body, {
       head: Infinity,
@@ -170,7 +170,7 @@ for (const [what, accepts, part] of [
   })
 }
 
-test('behind the end nothing is asked for, and it has ended', async (t) => {
+test('a seek beyond the end requests nothing and ends', async (t) => {
   const body = sweep(20)
   const { url, asked } = await serveParts(t, body, { head: Infinity })
   const { result } = await hear(t, { audioUrl: url, startMs: 10 * MINUTE })
@@ -187,13 +187,13 @@ for (const [name, body, most] of [
   ['opus.mp4', long('opus.mp4'), 0.05],
   ['opus.caf', long('opus.caf'), 0.05]
 ]) {
-  test(`${name}: behind startMs it sounds as it does when all of it is played`, async (t) => {
+  test(`${name}: after startMs it sounds as in one go`, async (t) => {
     const { samples: all, result: whole } = await hear(t, { audio: body })
     for (const startMs of [6_003, 7_500]) {
       const { samples, result } = await hear(t, { audio: body, startMs })
       const from = startMs * 48
       assert.equal(result.durationMs, whole.durationMs - startMs)
-      // It rises over 5 ms, and what is recorded ends with a frame.
+      // It fades in over 5 ms, and the recording ends with a whole frame.
       const worst = samples.subarray(480, all.length - from).reduce((worst, sample, n) => Math.max(worst, Math.abs(sample - all[from + 480 + n])), 0)
       assert.ok(worst < (most ?? 1e-4), `from ${startMs} ms on it is ${worst} off`)
     }

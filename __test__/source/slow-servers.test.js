@@ -1,6 +1,6 @@
 'use strict'
 
-// Servers that answer and yet give nothing to hear: how slow they may be, and for how long they may keep their listeners waiting.
+// Servers that answer without giving anything to hear: how slow they may be, and how long they may keep listeners waiting.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -18,10 +18,10 @@ const clip = tone(440, 1000)
 const mp3 = readFileSync(path.join(__dirname, '..', 'fixtures', 'tone-cbr.mp3'))
 const CLOCKS = ['realtime', 'manual']
 
-/** An ID3v2 tag of 256 MB, which comes before any sound. */
+/** An ID3v2 tag of 256 MB, which precedes any sound. */
 const tag = Buffer.concat([Buffer.from('ID3\x04\0\0\x7f\x7f\x7f\x7f', 'latin1'), Buffer.alloc(100_000)])
 
-test('a server that drips is given up, and what came is played', async (t) => {
+test('gives up a dripping server and plays what came', async (t) => {
   let gaveUp
   const url = await serve(t, (request, response) => {
     gaveUp = once(response, 'close')
@@ -44,7 +44,7 @@ test('a server that drips is given up, and what came is played', async (t) => {
   }
 })
 
-test('minFetchBytesPerSecond says how slow is too slow, and 0 that nothing is', async (t) => {
+test('minFetchBytesPerSecond sets the slowest speed, 0 turns it off', async (t) => {
   const body = tone(440, 20)
   const url = await serve(t, (request, response) => drip(response, body, { bytes: 80, everyMs: 60 }))
   for (const [minFetchBytesPerSecond, expected] of [[0, 'completed'], [100, 'completed'], [20_000, 'ERR_FETCH_TIMEOUT']]) {
@@ -63,7 +63,7 @@ test('radio of 16 kbit/s is fast enough', async (t) => {
   assert.equal((await playing).outcome, 'completed')
 })
 
-test('a server may prepare its answer for longer than its least speed allows', async (t) => {
+test('preparing an answer does not count as slow', async (t) => {
   const url = await serve(t, async (request, response) => {
     response.flushHeaders()
     await sleep(1200)
@@ -78,7 +78,7 @@ test('a server may prepare its answer for longer than its least speed allows', a
   assert.equal((await playing).outcome, 'completed')
 })
 
-test('a body that is here is no slow server, however long it is paused', async (t) => {
+test('a finished download is never too slow, however long paused', async (t) => {
   const url = await serve(t, (request, response) => response.end(clip))
   const { session } = open(t, { output: { clock: 'realtime' }, fetchTimeoutMs: 500, minFetchBytesPerSecond: 1000, startTimeoutMs: 1000 })
   const playing = session.playAudio({ audioUrl: url })
@@ -90,7 +90,7 @@ test('a body that is here is no slow server, however long it is paused', async (
 })
 
 for (const clock of CLOCKS) {
-  test(`startTimeoutMs ends a source that gives nothing to hear (${clock})`, async (t) => {
+  test(`startTimeoutMs ends a source without sound (${clock})`, async (t) => {
     const closed = []
     const url = await serve(t, (request, response) => {
       closed.push(once(response, 'close'))
@@ -107,7 +107,7 @@ for (const clock of CLOCKS) {
     assert.equal(closed.length, 1)
   })
 
-  test(`a place in line is no excuse, and no other playback is touched (${clock})`, async (t) => {
+  test(`startTimeoutMs counts in a queue and spares other playbacks (${clock})`, async (t) => {
     const url = await serve(t, (request, response) => drip(response, tag, { bytes: 500, everyMs: 50 }))
     const { session, of } = open(t, { output: { clock }, overlap: 'queue', startTimeoutMs: 400 })
     const first = session.playAudio({ requestId: 'first', audio: tone(440, 1500), stopOther: false })
@@ -121,7 +121,7 @@ for (const clock of CLOCKS) {
     if (clock === 'manual') assert.deepEqual(of('third').slice(-2), ['started@1500', 'completed@1600'])
   })
 
-  test(`startTimeoutMs: 0 waits, and streams are their writer's affair (${clock})`, async (t) => {
+  test(`startTimeoutMs: 0 waits, and streams are exempt (${clock})`, async (t) => {
     const url = await serve(t, async (request, response) => {
       await sleep(300)
       response.end(clip)
@@ -140,8 +140,8 @@ for (const clock of CLOCKS) {
   })
 }
 
-test('what had come when startTimeoutMs was over is played', async (t) => {
-  // Less than a playback begins with.
+test('startTimeoutMs plays what had come', async (t) => {
+  // Less than a playback needs to begin.
   const url = await serve(t, (request, response) => {
     response.write(clip.subarray(0, 44 + 2 * 48 * 30))
     drip(response, clip.subarray(44 + 2 * 48 * 30), { bytes: 10, everyMs: 50 })

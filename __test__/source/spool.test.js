@@ -1,6 +1,6 @@
 'use strict'
 
-// What a download keeps, and how far it is ahead of what is played.
+// What a download keeps, and how far it may run ahead of playback.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -14,7 +14,7 @@ const { tone } = require('../support/wav')
 
 const MIB = 2 ** 20
 
-test('a server that has to wait for who pauses is not late', async (t) => {
+test('a server blocked by a paused listener is not late', async (t) => {
   const body = tone(440, 150_000)
   const url = await serve(t, (request, response) => {
     response.setHeader('content-length', body.length)
@@ -31,7 +31,7 @@ test('a server that has to wait for who pauses is not late', async (t) => {
   assert.equal((await playing).durationMs, 150_000)
 })
 
-test('what is announced as too large is refused before it comes', async (t) => {
+test('refuses a body announced as too large', async (t) => {
   let closed
   const url = await serve(t, (request, response) => {
     closed = once(response, 'close')
@@ -47,7 +47,7 @@ test('what is announced as too large is refused before it comes', async (t) => {
   assert.deepEqual(of('large'), ['failed@0'])
 })
 
-test('what comes without a length and never sounds is refused where a source would end', async (t) => {
+test('refuses an unbounded body without sound at the limit', async (t) => {
   let closed
   const chunks = Buffer.alloc(2 * MIB, 'JUNK\0\0\0\0', 'latin1')
   const url = await serve(t, async (request, response) => {
@@ -63,7 +63,7 @@ test('what comes without a length and never sounds is refused where a source wou
   assert.deepEqual(of('silent'), ['failed@0'])
 })
 
-test('configure takes options of the process, and no others', () => {
+test('configure accepts process options only', () => {
   for (const [options, message] of [
     [undefined, /^Expected an object for configure but received undefined$/],
     [{ gain: 1 }, /^Expected only maxSpoolBytes, maxClipBytes, network for the options of configure but received 'gain'/],
@@ -82,7 +82,7 @@ test('configure takes options of the process, and no others', () => {
   }
 })
 
-test('many downloads in a small room all end: completed, or with what came before there was none', async (t) => {
+test('downloads in a full spool complete or fail cleanly', async (t) => {
   SpeakerSession.configure({ maxSpoolBytes: MIB })
   t.after(() => SpeakerSession.configure({ maxSpoolBytes: 2 ** 30 }))
   const body = tone(440, 1000, { sampleRate: 192_000 })
@@ -92,6 +92,6 @@ test('many downloads in a small room all end: completed, or with what came befor
   const ends = await Promise.all(Array.from({ length: 20 }, (_, n) => play(n).then(({ outcome }) => outcome, ({ code }) => code)))
   assert.ok(ends.includes('ERR_SPOOL_FULL') && ends.every((end) => ['ERR_SPOOL_FULL', 'completed'].includes(end)), ends.join())
   for (let n = 0; n < 20; n++) assert.equal(terminal(`${n}`).length, 1)
-  // All room was given back.
+  // All space was released.
   for (let n = 20; n < 23; n++) assert.equal((await play(n)).durationMs, 1000)
 })

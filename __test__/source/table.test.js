@@ -1,7 +1,7 @@
 'use strict'
 
-// docs/formats.md says what is played. Each row is held against a file of its kind (__test__/fixtures/formats/): what is played sounds as
-// what ffmpeg decodes of it, and where nothing is lost, as the signal that it was made of; what is not played says so.
+// docs/formats.md lists what is played. Each row is checked with a file of its kind (__test__/fixtures/formats/): a played one sounds like
+// ffmpeg's decoding, and a lossless one like the signal it was made of; one that is not played is refused.
 
 const assert = require('node:assert/strict')
 const { existsSync, readFileSync, readdirSync } = require('node:fs')
@@ -14,20 +14,20 @@ const { compare, signal } = require('../support/sounds')
 const FOLDER = path.join(__dirname, '..', 'fixtures', 'formats')
 const FILES = readdirSync(FOLDER).filter((name) => name.includes('-'))
 
-/** The longest packet of a codec: what a decoder may add or leave out at the ends. */
+/** The longest packet of a codec: how much a decoder may add or leave out at the ends. */
 const PACKET = 2048
 
-/** The name of a row's file. */
+/** Returns the name of a row's file. */
 const slug = (...words) => words.map((word) => word.toLowerCase().replace(/µ/g, 'mu').replace(/[^a-z0-9]+/g, '-')).join('-')
 
-/** The rows of the table, `{ name, isPlayed }`. */
+/** Returns the rows of the table, `{ name, isPlayed }`. */
 function rows() {
   const page = readFileSync(path.join(__dirname, '..', '..', 'docs', 'formats.md'), 'utf8')
   const cells = page.split('\n').filter((line) => line.startsWith('| ')).map((line) => line.split('|').map((cell) => cell.trim()))
   return cells.filter((row) => row[3] === '✔' || row[3] === '✘').map(([, container, codec, mark]) => ({ name: slug(container, codec), isPlayed: mark === '✔' }))
 }
 
-/** Plays a file and returns all of it. */
+/** Plays a file and returns all of its samples. */
 async function heard(t, file) {
   const { session, heard } = open(t)
   const playing = session.playAudio({ audioUrl: file })

@@ -1,7 +1,7 @@
 'use strict'
 
-// Tags around the audio are skipped, however the audio comes: a demuxer that read them would recurse for every chapter in
-// a chapter, and end the process.
+// Tags around the audio are skipped, whatever the source: a demuxer that read them would recurse for every chapter in
+// a chapter, and crash the process.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -12,13 +12,13 @@ const { ways } = require('../support/ways')
 
 const fixture = (name) => readFileSync(path.join(__dirname, '../fixtures', name))
 
-/** An ID3v2.3 tag around `frames`, which may claim another size. */
+/** Returns an ID3v2.3 tag around `frames`, which may claim another size. */
 function id3(frames, size = frames.length) {
   const sizes = [21, 14, 7, 0].map((shift) => (size >> shift) & 0x7f)
   return Buffer.concat([Buffer.from('ID3\x03\0\0', 'latin1'), Buffer.from(sizes), frames])
 }
 
-/** Chapters in each other, so many deep. */
+/** Returns chapters nested this deep. */
 function chapters(depth) {
   let frame = Buffer.alloc(0)
   for (let n = 0; n < depth; n++) {
@@ -30,7 +30,7 @@ function chapters(depth) {
   return frame
 }
 
-/** An APEv2 tag with a cover of this size. */
+/** Returns an APEv2 tag with a cover of this size. */
 function ape(size) {
   const part = (flags) => {
     const header = Buffer.from('APETAGEX\xd0\x07\0\0____\x01\0\0\0________________'.slice(0, 32), 'latin1').fill(0, 24)
@@ -44,7 +44,7 @@ function ape(size) {
 const id3v1 = Buffer.concat([Buffer.from('TAG'), Buffer.alloc(125, 0x20)])
 const deep = id3(chapters(900))
 
-test('tags before the audio change nothing, however deep they are', async (t) => {
+test('skips tags before the audio, however deeply nested', async (t) => {
   const cases = [['tone-cbr.mp3', 'mp3'], ['tone-vbr.mp3', 'mp3'], ['tone.aac', 'aac'], ['tone.flac', 'flac'], ['tone-s16.wav', 'wav']]
   for (const [way, play] of Object.entries(await ways(t))) {
     for (const [name, format] of cases) {
@@ -56,10 +56,10 @@ test('tags before the audio change nothing, however deep they are', async (t) =>
   }
 })
 
-test('tags behind the audio change nothing where its end is known', async (t) => {
+test('skips tags after the audio if its end is known', async (t) => {
   const { HTTP, stream, ...known } = await ways(t)
   const behind = Buffer.concat([ape(60_000), id3v1])
-  // Without the first frame, which holds nothing but the length: then that is estimated by the size.
+  // Without the first frame, which states only the length: then the length is estimated from the size.
   const mp3 = fixture('tone-cbr.mp3')
   const estimated = mp3.subarray(mp3.indexOf(mp3.subarray(0, 2), 4))
   for (const audio of [mp3, estimated, fixture('tone.aac'), fixture('tone.flac'), fixture('tone-s16.wav'), fixture('tone.m4a')]) {
@@ -76,12 +76,12 @@ test('tags behind the audio change nothing where its end is known', async (t) =>
   }
 })
 
-test('the tag of an AIFF is not read, wherever it is', async (t) => {
+test('never reads the tag of an AIFF', async (t) => {
   const aiff = fixture('tone.aiff')
   const chunk = Buffer.concat([Buffer.from('ID3 \0\0\0\0', 'latin1'), deep, Buffer.alloc(deep.length % 2)])
   chunk.writeUInt32BE(deep.length, 4)
   for (const [way, play] of Object.entries(await ways(t))) {
-    if (way === 'stream') continue // takes no AIFF
+    if (way === 'stream') continue // accepts no AIFF
     const plain = await play(aiff)
     for (const at of [12, aiff.indexOf('SSND'), aiff.length]) {
       const tagged = Buffer.concat([aiff.subarray(0, at), chunk, aiff.subarray(at)])
@@ -92,7 +92,7 @@ test('the tag of an AIFF is not read, wherever it is', async (t) => {
   }
 })
 
-test('a tag without audio, or of a size beyond the body, is no audio', async (t) => {
+test('a tag without audio or with a bad size is refused', async (t) => {
   for (const [way, play] of Object.entries(await ways(t))) {
     for (const audio of [id3(Buffer.alloc(500)), id3(fixture('tone-cbr.mp3'), 0xfffffff), deep]) {
       await assert.rejects(play(audio, 'mp3'), { code: 'ERR_UNSUPPORTED_FORMAT', message: /nothing but tags/ }, way)

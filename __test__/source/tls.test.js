@@ -1,6 +1,6 @@
 'use strict'
 
-// Sources over TLS: who is trusted, and why others are not.
+// Sources over TLS: which certificates are trusted, and why others are not.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -12,9 +12,9 @@ const { open, finish } = require('../support/session')
 const { tone } = require('../support/wav')
 
 const authority = new Authority(after)
-process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is used for the first time
+process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is first used
 
-/** Returns the port of a server with this certificate. */
+/** Starts a server with this certificate and returns its port. */
 async function serve(t, certificate) {
   const server = https.createServer(certificate, (request, response) => response.end(tone(440, 100))).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -25,7 +25,7 @@ async function serve(t, certificate) {
   return server.address().port
 }
 
-test('a server with a certificate of an authority in NODE_EXTRA_CA_CERTS is heard', async (t) => {
+test('trusts an authority in NODE_EXTRA_CA_CERTS', async (t) => {
   const port = await serve(t, authority.issue('localhost'))
   const { session } = open(t)
   const playing = [1, 2, 3].map(() => session.playAudio({ audioUrl: `https://localhost:${port}/a.wav`, stopOther: false }))
@@ -38,7 +38,7 @@ for (const [what, certificate, reason] of [
   ['that has expired', () => authority.issue('localhost', { expired: true }), /certificate expired/],
   ['of an unknown authority', () => new Authority(after).issue('localhost'), /UnknownIssuer/]
 ]) {
-  test(`a certificate ${what} is refused, and the error says why`, async (t) => {
+  test(`refuses a certificate ${what} with the reason`, async (t) => {
     const port = await serve(t, certificate())
     const { session, terminal } = open(t)
     const playing = session.playAudio({ requestId: 'a', audioUrl: `https://localhost:${port}/a.wav?key=secret` })
