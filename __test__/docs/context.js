@@ -1,7 +1,7 @@
 'use strict'
 
-// What the snippets of the documentation use of their reader's code, as types: for all of them (`shared`), and for those of one page, which stand
-// above that.
+// The types of what the documentation's snippets use of their reader's code: for all pages (`shared`), and for single pages, which
+// take precedence.
 
 const shared = `
 type Speaker = typeof import('speaker-session')
@@ -27,7 +27,7 @@ declare const pipeline: typeof import('node:stream/promises').pipeline
 declare const once: typeof import('node:events').once
 `
 
-/** By page: the names that its snippets use, unless they declare them, and their types. */
+/** By page: the names that its snippets use without declaring them, and their types. */
 const pages = {
   'docs/errors.md': { pino: '{ child(fields: object): Console }', userId: 'string' },
   'docs/events.md': { logger: '{ info(fields: object, text: string): void }', highlight: '(atMs: number) => void' },

@@ -11,7 +11,7 @@ const { it } = require('node:test')
 const { IMAGES, drawPictures } = require('../../scripts/pictures')
 
 const root = path.join(__dirname, '..', '..')
-/** So much is read by somebody who does not know yet whether they want this. */
+/** As much as a reader accepts who does not know yet whether they want this. */
 const MOST_WORDS = 750
 
 const read = (file) => readFileSync(path.join(root, file), 'utf8')
@@ -23,7 +23,7 @@ it(`the README has at most ${MOST_WORDS} words`, () => {
   assert.ok(words <= MOST_WORDS, `${words} words`)
 })
 
-it('the pictures are what the tool draws now (npm run pictures)', (t) => {
+it('the pictures are up to date (npm run pictures)', (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'speaker-session-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const drawn = drawPictures(folder)
@@ -32,7 +32,7 @@ it('the pictures are what the tool draws now (npm run pictures)', (t) => {
   assert.deepEqual(stale, [])
 })
 
-it('each link of a page leads to a file, and to a heading in it', () => {
+it('every link leads to an existing file and heading', () => {
   const broken = []
   for (const page of pages) {
     const prose = read(page).replace(/^```[^]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')

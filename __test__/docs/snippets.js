@@ -1,6 +1,6 @@
 'use strict'
 
-// The code that the documentation shows: where it stands, and how it is compiled.
+// The code in the documentation: where it stands, and how it is compiled.
 
 const { readFileSync, readdirSync } = require('node:fs')
 const path = require('node:path')
@@ -9,7 +9,7 @@ const ts = require('typescript')
 
 const root = path.join(__dirname, '..', '..')
 
-/** What a user's editor shows. */
+/** The compiler options of a user's editor. */
 const DECLARATIONS = [
   'index.d.ts', 'lib/replay/index.d.ts', 'lib/testing/index.d.ts',
   ...['livekit-agents', 'mentra', 'metrics', 'opentelemetry', 'websocket'].map((name) => `adapters/${name}/index.d.ts`)
@@ -21,7 +21,7 @@ function snippets() {
   return [...['README.md', 'CONTRIBUTING.md', ...pages].flatMap(fenced), ...DECLARATIONS.flatMap(examples)]
 }
 
-/** Returns what stands in a Markdown file between fences of JavaScript or TypeScript. */
+/** Returns the JavaScript and TypeScript code blocks of a Markdown file. */
 function fenced(file) {
   const text = readFileSync(path.join(root, file), 'utf8')
   return [...text.matchAll(/^```(?:js|ts)\n([^]*?)^```$/gm)].map(({ 1: code, index }, n) => snippet(file, text, index, n, code))
@@ -40,30 +40,30 @@ function snippet(file, text, index, n, code) {
   return { file, line, name: `${file} ${n + 1}`, code }
 }
 
-/** Returns a module of TypeScript: calls of `require` become imports, so that they have types. */
+/** Returns a TypeScript module: calls of `require` become imports, so that they have types. */
 function asModule(code) {
   return `${code
     .replace(/^const (\{[^}]*\}|\w+) = require\('([^']+)'\)/gm, (_, what, from) => `import ${what.replaceAll(': ', ' as ')} from '${from}'`)}\nexport {}\n`
 }
 
-/** Returns declarations of the names, by their types, that a snippet does not declare itself; on one line, for the numbers of lines. */
+/** Returns declarations, by type, of the names that a snippet does not declare itself; on one line, to keep line numbers. */
 function declarations(code, names = {}) {
   const isOwn = (name) => new RegExp(`^(?:const|let|import|async function|function)\\b[^=(\\n]*\\b${name}\\b`, 'm').test(code)
   return Object.entries(names).filter(([name]) => !isOwn(name)).map(([name, type]) => `declare const ${name}: ${type}`).join('; ')
 }
 
 /**
- * Compiles snippets, strictly, and with the options `more`; `context` declares what they use of their reader's code. Returns what is wrong, each
- * `README.md:12: …`.
+ * Compiles snippets in strict mode with the extra options `more`; `context` declares what they use of their reader's code. Returns the
+ * errors, each `README.md:12: …`.
  */
 function compile(all, { shared, pages }, more = {}) {
   const config = ts.readConfigFile(path.join(root, '__test__', 'types', 'tsconfig.json'), ts.sys.readFile).config
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, path.join(root, '__test__', 'types'))
   Object.assign(options, { skipLibCheck: true, esModuleInterop: true, noEmit: true, strict: true, typeRoots: [path.join(root, 'node_modules', '@types')] })
-  // JavaScript has no type for what is caught.
+  // In JavaScript a caught error has no type.
   options.useUnknownInCatchVariables = false
   Object.assign(options, more)
-  // The types of @livekit/agents are whole for `import` alone.
+  // The types of @livekit/agents are complete only for `import`.
   options.paths = { 'speaker-session/livekit-agents': ['../../adapters/livekit-agents/index.d.mts'], ...options.paths }
   const files = new Map([[path.join(__dirname, 'context.d.ts'), shared]])
   for (const each of all) {

@@ -27,7 +27,7 @@ const { asModule, compile, root, snippets } = require('./snippets')
 const { flakyServer, tone } = testing
 const all = snippets()
 
-/** What is only compiled, and what runs in its place. */
+/** Snippets that are only compiled, and what runs in their place. */
 const COMPILED_ONLY = {
   'docs/livekit-agents.md': '__test__/livekit/agents.test.js has an AgentSession',
   'docs/mentra.md': "__test__/adapters has the cloud's classes",
@@ -37,13 +37,13 @@ const COMPILED_ONLY = {
   'adapters/opentelemetry/index.d.ts': '__test__/metrics traces playbacks',
   'adapters/websocket/index.d.ts': '__test__/adapters has phone lines and a model'
 }
-/** These go on until the session is closed. */
+/** Snippets that go on until the session is closed. */
 const ENDLESS = /for await \(.* of (?:voice|session\.(?:tap\(\{ sampleRate|listen))/
-/** These need a room. */
+/** Snippets that need a room. */
 const IN_A_ROOM = /unpublish\(|setAttributes|setMetadata|setName|sendData|sendText|Rpc|\.listen\(|participants\(\)|liveKitFromEnv|wss:/
 
 describe('the snippets of the documentation', () => {
-  it('compile, strictly', () => {
+  it('compile in strict mode', () => {
     assert.ok(all.length > 100)
     assert.deepEqual(compile(all, { shared, pages }), [])
     assert.deepEqual(compile(all, { shared, pages }, { exactOptionalPropertyTypes: true }), [])
@@ -96,7 +96,7 @@ describe('the snippets of the documentation', () => {
         await Promise.all(sessions.map((session) => session.close()))
         values.socket?.close()
         for (const end of values.ends) await end()
-        // It holds for the whole process.
+        // It applies to the whole process.
         speaker.SpeakerSession.configure({ network: 'any' })
       }
     })
@@ -112,7 +112,7 @@ async function execute(code, values, place, SpeakerSession, tests) {
   const load = createRequire(path.join(root, 'package.json'))
   const require = (name) => {
     if (name === 'speaker-session') return { ...speaker, SpeakerSession }
-    // Runs behind the snippet, within the test of it.
+    // Runs after the snippet, within the snippet's test.
     if (name === 'node:test') return { test: (_, body) => tests.push(() => within(body)) }
     return load(name)
   }
@@ -120,7 +120,7 @@ async function execute(code, values, place, SpeakerSession, tests) {
   await new AsyncFunction(...Object.keys(context), `{${outputText}\n}`)(...Object.values(context))
 }
 
-/** Calls the body of a test with its context, and what is to be done behind it. */
+/** Calls a test's body with its context, then its `after` callbacks. */
 async function within(body) {
   const ends = []
   try {
@@ -132,7 +132,7 @@ async function within(body) {
 
 const SOUND = tone(440, 300)
 
-/** A folder, servers and a room in which the snippets find what they name. */
+/** Sets up a folder, servers and a room for what the snippets name. */
 async function furnish() {
   const directory = mkdtempSync(path.join(tmpdir(), 'speaker-session-docs-'))
   const home = process.cwd()

@@ -18,7 +18,7 @@ const { tone } = require('../support/wav')
 const FILE = tone(440, 300)
 const BASE64 = FILE.toString('base64')
 const hex = (bytes) => Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
-/** Writes as few bytes as possible as three characters (percent-encoded). */
+/** Percent-encodes everything but letters and digits. */
 const percent = (bytes) => Array.from(bytes, (byte) => (/[a-z0-9]/i.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : hex([byte]))).join('')
 
 async function played(t, request) {

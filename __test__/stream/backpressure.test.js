@@ -1,6 +1,6 @@
 'use strict'
 
-// How much a writer may be ahead, and what wakes a session that waits for one.
+// How far a writer may be ahead, and what wakes a session that waits for one.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -10,7 +10,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { open, finish } = require('../support/session')
 const { RAW, steady, write } = require('../support/stream')
 
-test('a minute at once waits for room', async (t) => {
+test('a minute written at once waits for room', async (t) => {
   const { session } = open(t)
   const stream = session.createStream(RAW)
   let taken = 0
@@ -41,7 +41,7 @@ test('realtime: paces the writer, silent in a stall', async (t) => {
   await once(session, 'stalled')
   const begun = performance.now()
   for (let n = 0; n < 20; n++) await write(stream, steady(100))
-  // What is not taken is at most a second, and the ring.
+  // What is not accepted is at most a second, plus the ring buffer.
   assert.ok(performance.now() - begun >= 600, 'it was not paced')
   stream.end()
   const { durationMs } = await stream.finished
@@ -49,7 +49,7 @@ test('realtime: paces the writer, silent in a stall', async (t) => {
   assert.equal(told.filter(({ type }) => type === 'stalled').length, 1)
 })
 
-test('a session of stalled streams rests until called', async (t) => {
+test('a session of stalled streams sleeps until called', async (t) => {
   const { session, of } = open(t, { output: { clock: 'realtime' } })
   const rests = async () => {
     let last

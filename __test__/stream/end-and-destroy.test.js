@@ -24,7 +24,7 @@ test('writes after the end get an error', async (t) => {
   stopped.write(steady(50))
   await session.advance(10)
   await session.stopAudio({ requestId: stopped.requestId })
-  stopped.write(steady(50)) // its end is not told yet
+  stopped.write(steady(50)) // its end is not emitted yet
   await session.advance(10)
   assert.equal((await stopped.finished).reason, 'stopped')
   assert.deepEqual([stopped.destroyed, stopped.errored.code], [true, 'ERR_ENDED'])
@@ -56,7 +56,7 @@ test('destroy stops the playback', async (t) => {
   playing.destroy()
   assert.deepEqual(of('playing'), ['started@0', 'stopped@105'])
 
-  // The name is used again: the old stream does not stop the new one.
+  // The requestId is used again: the old stream does not stop the new one.
   const again = session.createStream({ ...RAW, requestId: 'playing' })
   playing.destroy()
   again.end(steady(50))
@@ -65,7 +65,7 @@ test('destroy stops the playback', async (t) => {
   assert.equal(told.filter(({ type }) => type === 'stopped').length, 2)
 })
 
-test('destroy of a stream that is stopped spares the next of its requestId', async (t) => {
+test('destroying a stopped stream spares its successor', async (t) => {
   const { session } = open(t)
   const old = session.createStream({ ...RAW, requestId: 'a' })
   old.write(steady(100))
@@ -88,7 +88,7 @@ test('destroy with an error fails the playback', async (t) => {
   assert.equal(heard()[99 * MS], 0.5)
 })
 
-test('a waiting write is answered at the end', async (t) => {
+test('a pending write settles at the end', async (t) => {
   const ends = [
     ({ session }, stream) => session.stopAudio({ requestId: stream.requestId }),
     ({ session }) => session.close(),

@@ -1,6 +1,6 @@
 'use strict'
 
-// `flush` drops what was written and not yet heard.
+// `flush` drops what was written but not heard yet.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -66,7 +66,7 @@ test('flush before the start, in a stall, at the end', async (t) => {
   assert.equal((await never.stream.finished).durationMs, 0, 'something was written, so it is not empty')
 })
 
-test('after a flush a new file begins', async (t) => {
+test('a new file may begin after a flush', async (t) => {
   const { session, stream: s, heard } = openStream(t, { format: 'mp3', sampleRate: undefined })
   const mp3 = fixture('tone-cbr.mp3')
   s.write(mp3.subarray(0, 5001))

@@ -12,7 +12,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { open, finish } = require('../support/session')
 const { RAW, pcm16, saw, steady, pieces } = require('../support/stream')
 
-test('a Readable or AsyncIterable is played', async (t) => {
+test('plays a Readable or AsyncIterable', async (t) => {
   const samples = saw(2500)
   const give = async function* () {
     for (const piece of pieces(pcm16(samples), 4801)) yield sleep(1, piece)
@@ -28,7 +28,7 @@ test('a Readable or AsyncIterable is played', async (t) => {
   }
 })
 
-test('pipeline ends when the stream was heard', async (t) => {
+test('pipeline resolves when the stream was heard', async (t) => {
   const { session } = open(t)
   const heard = pipeline(Readable.from([steady(100)]), session.createStream(RAW))
   await finish(session)
@@ -90,7 +90,7 @@ test("stop calls the iterator's return", async (t) => {
   assert.equal(returned, 3)
 })
 
-test('a source that is waited for is closed at once when its playback ends', async (t) => {
+test('ending a playback closes its pending source at once', async (t) => {
   const closed = []
   const failing = (told) => new Readable({ read() {}, destroy: (_, callback) => callback(new Error('late'), told()) })
   const sources = {
@@ -133,7 +133,7 @@ test('a source that is waited for is closed at once when its playback ends', asy
   }
 })
 
-test('an iterator is not asked again once its playback has ended, nor closed when it has ended', async (t) => {
+test('an ended playback reads no more from its iterator', async (t) => {
   const told = []
   const counted = (count) => ({
     [Symbol.asyncIterator]: () => ({
@@ -172,7 +172,7 @@ test('an aborted source stops its playback', async (t) => {
   assert.ok(durationMs >= 300 && durationMs <= 325, `${durationMs} ms were heard`)
 })
 
-test('audio that can not be read fails with ERR_STREAM, whatever it throws', async (t) => {
+test('unreadable audio fails with ERR_STREAM whatever it throws', async (t) => {
   const locked = Readable.toWeb(Readable.from([steady(20)]))
   locked.getReader()
   const consumed = new Response(steady(20))

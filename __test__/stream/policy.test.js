@@ -10,7 +10,7 @@ const { RAW, steady, write } = require('../support/stream')
 
 const MS = 48
 
-test('limits fail, refusals throw', async (t) => {
+test('limits fail the stream, refusals throw', async (t) => {
   const { session } = open(t, { maxConcurrent: 1 })
   const first = session.createStream({ ...RAW, requestId: 'same' })
   const second = session.createStream({ ...RAW, stopOther: false })
@@ -24,7 +24,7 @@ test('limits fail, refusals throw', async (t) => {
   assert.throws(() => session.createStream(RAW), { code: 'ERR_CLOSED' })
 })
 
-test('ten streams end at one sample', async (t) => {
+test('ten streams end at the same sample', async (t) => {
   const { session, heard, told } = open(t, { output: { channels: 1 } })
   const streams = Array.from({ length: 10 }, () => session.createStream({ ...RAW, stopOther: false, volume: 0.1 }))
   for (const stream of streams) stream.end(steady(200, 0.5))

@@ -1,6 +1,6 @@
 'use strict'
 
-// `prebufferMs`: how much of a stream is gathered before it is played, and how that follows a writer that comes in bursts.
+// `prebufferMs`: how much of a stream is buffered before it plays, and how that adapts to a writer that sends bursts.
 
 const assert = require('node:assert/strict')
 const { Readable } = require('node:stream')
@@ -9,7 +9,7 @@ const { test } = require('node:test')
 const { open, finish } = require('../support/session')
 const { RAW, openStream, pieces, saw, pcm16, steady } = require('../support/stream')
 
-test('nothing is played until so much waits', async (t) => {
+test('plays nothing until the prebuffer is full', async (t) => {
   const { session, stream: s, of } = openStream(t, { prebufferMs: 200 })
   assert.deepEqual(s.stats(), { bufferedMs: 0, prebufferMs: 200, underruns: 0 })
   s.write(steady(199))
@@ -30,14 +30,14 @@ test('nothing is played until so much waits', async (t) => {
   assert.equal(s.stats(), undefined)
 })
 
-test('the end of a stream is not waited for', async (t) => {
+test('the end of a stream plays what is buffered', async (t) => {
   const { session, stream: s, of } = openStream(t, { prebufferMs: 1000 })
   s.end(steady(100))
   await session.advance(200)
   assert.deepEqual(of('s'), ['started@0', 'completed@100'])
 })
 
-test('what is gathered covers how late the writer was', async (t) => {
+test("the prebuffer grows by the writer's lateness", async (t) => {
   const { session, stream: s, heard, of } = openStream(t, { prebufferMs: { minMs: 40, maxMs: 300 } })
   s.write(steady(100))
   await session.advance(160) // silent for 60 ms
@@ -51,7 +51,7 @@ test('what is gathered covers how late the writer was', async (t) => {
   s.write(steady(300))
   await session.advance(100)
   assert.equal(s.stats().prebufferMs, 300)
-  await session.advance(1200) // silent for 1,000 ms: that is no jitter
+  await session.advance(1200) // silent for 1,000 ms: that is not jitter
   s.write(steady(300))
   await session.advance(20)
   assert.deepEqual(s.stats(), { bufferedMs: 280, prebufferMs: 300, underruns: 3 })
@@ -61,9 +61,9 @@ test('what is gathered covers how late the writer was', async (t) => {
   assert.deepEqual(of('s'), ['started@0', 'stalled@100', 'stalled@300', 'stalled@800', 'completed@2100'])
 })
 
-test('a writer that was in time for half a minute is trusted again', async (t) => {
+test('the prebuffer forgets lateness after half a minute', async (t) => {
   const { session, stream: s } = openStream(t, { prebufferMs: { minMs: 40 } })
-  /** Speaks, is always a little ahead, and then late. */
+  /** Writes a little ahead for so many seconds, then is late. */
   const speak = async (seconds, lateMs) => {
     s.write(steady(500))
     for (let n = 0; n < seconds; n++) {
@@ -78,7 +78,7 @@ test('a writer that was in time for half a minute is trusted again', async (t) =
   assert.deepEqual(await speak(30, 100), { bufferedMs: 0, prebufferMs: 140, underruns: 3 })
 })
 
-test('a flush keeps what was learned, and teaches nothing', async (t) => {
+test('a flush neither changes the prebuffer nor counts as late', async (t) => {
   const { session, stream: s } = openStream(t, { prebufferMs: { minMs: 40, maxMs: 400 } })
   s.write(steady(100))
   await session.advance(200)
@@ -96,7 +96,7 @@ test('a flush keeps what was learned, and teaches nothing', async (t) => {
   assert.deepEqual(s.stats(), { bufferedMs: 120, prebufferMs: 140, underruns: 1 })
 })
 
-test('more is gathered than a writer without it would be let write', async (t) => {
+test("a large prebuffer raises the writer's limit", async (t) => {
   for (const clock of ['manual', 'realtime']) {
     const { session, heard } = open(t, { output: { clock } })
     const samples = saw(6000)
@@ -113,7 +113,7 @@ test('more is gathered than a writer without it would be let write', async (t) =
   }
 })
 
-test('how time is cut changes nothing', async (t) => {
+test('the result does not depend on time steps', async (t) => {
   const late = async (step) => {
     const { session, stream: s, heard, told } = openStream(t, { prebufferMs: { minMs: 50, maxMs: 400 } })
     const pass = async (ms) => {
@@ -132,7 +132,7 @@ test('how time is cut changes nothing', async (t) => {
   for (const step of [1, 7, 20]) assert.deepEqual(await late(step), whole, `in steps of ${step} ms`)
 })
 
-test('what it may be', async (t) => {
+test('validates prebufferMs', async (t) => {
   const { session } = open(t)
   const refused = [39, 5001, NaN, '100', null, { minMs: 20 }, { minMs: 300, maxMs: 200 }, { maxMs: 5001 }, { ms: 100 }]
   for (const prebufferMs of refused) {

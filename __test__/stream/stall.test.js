@@ -1,6 +1,6 @@
 'use strict'
 
-// A writer who is behind: silence, `stalled`, and `stallTimeoutMs`.
+// A late writer: silence, `stalled`, and `stallTimeoutMs`.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -9,7 +9,7 @@ const { openStream, steady } = require('../support/stream')
 
 const MS = 48
 
-test('a late writer is silence and stalled', async (t) => {
+test('a late writer causes silence and stalled', async (t) => {
   const { session, stream: s, heard, told } = openStream(t)
   s.write(steady(100))
   await session.advance(150)
@@ -25,7 +25,7 @@ test('a late writer is silence and stalled', async (t) => {
   assert.equal(session.stats().underruns, 2)
 })
 
-test('after a stall 40 ms start it again', async (t) => {
+test('after a stall the stream restarts at 40 ms', async (t) => {
   const { session, stream: s, heard } = openStream(t)
   s.write(steady(50))
   await session.advance(60)
@@ -41,7 +41,7 @@ test('after a stall 40 ms start it again', async (t) => {
 test('stallTimeoutMs fails the stream', async (t) => {
   for (const [request, options] of [[{ stallTimeoutMs: 300 }, {}], [{}, { stallTimeoutMs: 300 }]]) {
     const { session, stream: s, of } = openStream(t, request, options)
-    await session.advance(1000) // it has not started: that is no stall
+    await session.advance(1000) // it has not started, so it is not a stall
     s.write(steady(50))
     await session.advance(200)
     s.write(steady(50))

@@ -1,7 +1,7 @@
 'use strict'
 
-// Every way in which a stream's playback ends early, and every way in which somebody waits for the stream then: nobody waits for
-// ever, whether he listens for `error` or not, and whoever makes the sound is told to stop.
+// Every way in which a stream's playback ends early, with every way of waiting for the stream: nothing waits forever, with or
+// without a listener for `error`, and the producer of the audio is told to stop.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -17,8 +17,8 @@ const sound = steady(100)
 const QUEUED = { options: { overlap: 'queue' }, holds: true }
 
 /**
- * `options` are the session's, `request` the stream's, `piece` is what is written all the time; `holds` puts a playback in front.
- * `end` ends the playback. `code` is what whoever waits is told, `outcome` and `reason` what `finished` tells.
+ * `options` are the session's, `request` the stream's, `piece` is written repeatedly; `holds` puts a playback in front.
+ * `end` ends the playback. `code` is the error that a waiting caller gets, `outcome` and `reason` those of `finished`.
  */
 const WAYS = {
   'interrupt': { end: ({ session }) => session.interrupt(), reason: 'interrupted' },
@@ -71,7 +71,7 @@ const WAYS = {
   'an output that fails': { options: { output: { type: 'wav', path: '/nowhere/mix.wav' } }, end() {}, code: 'ERR_OUTPUT' }
 }
 
-/** What makes sound without an end, and remembers whether it was told to stop. */
+/** Produces audio endlessly and remembers whether it was closed. */
 function endless(piece) {
   const made = { isOver: true }
   made.pieces = (async function* () {
@@ -85,13 +85,13 @@ function endless(piece) {
   return made
 }
 
-/** Resolves with the code of what is told, or undefined. */
+/** Resolves to the code of the rejection, or to undefined. */
 const told = (promise) => promise.then(() => undefined, ({ code }) => code)
 
 /**
- * Each begins to wait for a stream and returns `settled`, a promise of the code that is told, and `isOver()`: whether the maker of
- * the sound has been told to stop. `isLate`: it waits again when the stream is closed; `isIdle`: it writes less than there is room
- * for; `hasEnded`: `end` was called.
+ * Each one starts to wait for a stream and returns `settled`, a promise of the error's code, and `isOver()`, true once the
+ * producer of the audio was closed. `isLate`: it waits again when the stream is closed; `isIdle`: it writes less than there is
+ * room for; `hasEnded`: `end` was called.
  */
 const WAITS = {
   'once drain': (stream, piece) => {
@@ -196,7 +196,7 @@ const WAITS = {
 }
 
 for (const [how, way] of Object.entries(WAYS)) {
-  test(`nobody waits for ever: ${how}`, async (t) => {
+  test(`nothing waits forever: ${how}`, async (t) => {
     for (const [what, wait] of Object.entries(WAITS).filter(([what]) => !isNodes(how, what))) {
       await check(t, way, wait, false, what)
       await check(t, way, wait, true, `${what}, and error is listened to`)
@@ -219,11 +219,11 @@ async function check(t, way, wait, listens, what) {
   const errors = []
   if (listens) stream.on('error', (error) => errors.push(error.code))
   const { settled, isOver, hasEnded = false, isIdle = false, isLate = false } = wait(stream, piece)
-  // A writer who is ahead waits for room, or the playback has ended already.
+  // A writer who is ahead waits for room, or the playback has already ended.
   while (!isIdle && stream.writableLength === 0 && !stream.destroyed) await turn()
   await session.advance(100).catch(() => {})
   await end({ session, stream, ...aborting })
-  /** Moves time until `promise` is settled; a session that is closed has no time. */
+  /** Advances time until `promise` is settled; a closed session has no time. */
   const moveUntil = async (promise, isTrue = () => true) => {
     let isSettled = false
     promise.finally(() => (isSettled = true)).catch(() => {})

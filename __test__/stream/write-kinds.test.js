@@ -1,6 +1,6 @@
 'use strict'
 
-// What can be written to a stream: bytes in any array. Text is no bytes, unless it is said how it holds them.
+// What can be written to a stream: bytes in any array. Text needs an encoding.
 
 const assert = require('node:assert/strict')
 const { Readable } = require('node:stream')
@@ -13,7 +13,7 @@ const { RAW, pcm16, saw } = require('../support/stream')
 const SAMPLES = saw(100)
 const BYTES = pcm16(SAMPLES)
 
-/** What is heard if `feed` writes to a stream. */
+/** Returns what is heard if `feed` writes to a stream. */
 async function heardOf(t, feed, request = RAW) {
   const { session, heard } = open(t)
   const stream = session.createStream(request)
@@ -23,7 +23,7 @@ async function heardOf(t, feed, request = RAW) {
   return heard()
 }
 
-test('bytes in any array are written', async (t) => {
+test('writes bytes from any array', async (t) => {
   const expected = await heardOf(t, (stream) => stream.end(BYTES))
   const arrayBuffer = BYTES.buffer.slice(BYTES.byteOffset, BYTES.byteOffset + BYTES.length)
   for (const [name, feed] of Object.entries({
@@ -45,7 +45,7 @@ test('bytes in any array are written', async (t) => {
   assert.deepEqual(await heardOf(t, (stream) => stream.end(float), { format: 'f32', sampleRate: 48000 }), expected, 'Float32Array')
 })
 
-test('what is no bytes is refused, and the stream goes on', async (t) => {
+test('refuses other values and the stream goes on', async (t) => {
   const { session, heard } = open(t)
   const stream = session.createStream(RAW)
   for (const [[chunk, encoding], message] of [
@@ -71,7 +71,7 @@ test('what is no bytes is refused, and the stream goes on', async (t) => {
   assert.deepEqual(heard().subarray(0, 4800), SAMPLES)
 })
 
-test('text that is piped fails the stream, and not the process', async (t) => {
+test('piped text fails the stream, not the process', async (t) => {
   const { session } = open(t)
   const stream = session.createStream(RAW)
   const source = new Readable({ encoding: 'base64', read() {} })

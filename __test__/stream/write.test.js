@@ -65,7 +65,7 @@ test('other rates and formats match playAudio', async (t) => {
   }
 })
 
-test('what telephone lines carry is heard as a file of the same is', async (t) => {
+test('telephone formats sound the same as files of them', async (t) => {
   const formats = path.join(__dirname, '..', 'fixtures', 'formats')
   for (const [format, name, sampleRate] of [['mulaw', 'wav-mu-law.wav', 8000], ['alaw', 'wav-a-law.wav', 8000], ['g722', 'wav-g-722.wav', 16000]]) {
     const file = readFileSync(path.join(formats, name))
@@ -81,7 +81,7 @@ test('what telephone lines carry is heard as a file of the same is', async (t) =
   }
 })
 
-test('a second of 8000 bytes is a second, also of a stream at 16 kHz that has two samples in each', async (t) => {
+test('8000 bytes of 16 kHz G.722 last one second', async (t) => {
   const { session, stream: s } = openStream(t, { format: 'g722', sampleRate: undefined })
   s.write(Buffer.alloc(4000, 0xff))
   const reached = s.mark('half')
@@ -91,7 +91,7 @@ test('a second of 8000 bytes is a second, also of a stream at 16 kHz that has tw
   assert.equal((await reached).atMs, 500)
 })
 
-test('starts with 40 ms, or when ended', async (t) => {
+test('starts at 40 ms or at the end', async (t) => {
   const { session, stream: s, of } = openStream(t)
   s.write(steady(39))
   await session.advance(100)
@@ -124,7 +124,7 @@ test('empty and damaged streams fail', async (t) => {
   }
 })
 
-test('a page of Ogg is heard as soon as it is whole, however short it is', async (t) => {
+test('a page of Ogg plays as soon as it is complete', async (t) => {
   const ogg = fixture('live-opus.ogg')
   const last = ogg.lastIndexOf('OggS')
   const { session, stream: s, heard } = openStream(t, { format: 'ogg', sampleRate: undefined })

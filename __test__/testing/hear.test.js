@@ -1,6 +1,6 @@
 'use strict'
 
-// What `speaker-session/testing` says was heard.
+// What `speaker-session/testing` reports as heard.
 
 const assert = require('node:assert/strict')
 const { writeFileSync } = require('node:fs')
@@ -11,10 +11,10 @@ const { finish, level, readWav, recordTap, soundsIn, testSession, tone, tonesIn,
 const { workspace } = require('../support/cli')
 const { random } = require('../support/random')
 
-/** Tones in words: "440 100-600". */
+/** Returns tones in words: "440 100-600". */
 const words = (tones) => tones.map(({ hz, fromMs, toMs }) => `${hz} ${fromMs}-${toMs}`)
 
-/** What a session mixed of these: `[hz, atMs, ms, amplitude]`. */
+/** Returns what a session mixes of these: `[hz, atMs, ms, amplitude]`. */
 async function mixed(t, parts) {
   const { session } = testSession({ maxConcurrent: 100 }, t)
   for (const [hz, atMs, ms, amplitude = 0.3] of parts.toSorted((a, b) => a[1] - b[1])) {
@@ -26,12 +26,12 @@ async function mixed(t, parts) {
 }
 
 describe('tonesIn', () => {
-  test('finds what overlaps, follows and comes again', async (t) => {
+  test('finds overlapping, consecutive and repeated tones', async (t) => {
     const recording = await mixed(t, [[440, 0, 500], [880, 250, 500], [440, 907, 100], [1320, 750, 50]])
     assert.deepEqual(words(tonesIn(recording, [440, 880, 1320, 660])), ['440 0-500', '880 250-750', '1320 750-800', '440 907-1007'])
   })
 
-  test('is within 2 ms anywhere, and says the level', async (t) => {
+  test('is accurate to 2 ms and reports the level', async (t) => {
     const number = random(7)
     const parts = Array.from({ length: 20 }, (_, n) => [300 + 130 * n, number(2000), 40 + number(500), 0.06 + number(4) / 100])
     const recording = await mixed(t, parts)
@@ -56,7 +56,7 @@ describe('tonesIn', () => {
     assert.ok(Math.abs(toMs - 375) <= 3, `a quarter of it is left at 375, not at ${toMs}`)
   })
 
-  test('takes one channel of two, and other rates', () => {
+  test('accepts one channel of two and other rates', () => {
     const left = readWav(tone(440, 100, { sampleRate: 16000 })).samples
     const samples = Float32Array.from({ length: left.length * 2 }, (_, n) => (n % 2 === 0 ? left[n / 2] : 0))
     const recording = readWav(wavFile(samples, 16000, 2))
@@ -67,14 +67,14 @@ describe('tonesIn', () => {
     assert.ok(Math.abs(level(recording, 440, 0, 50, { channel: 0 }) - 0.3) < 0.001)
   })
 
-  test('finds nothing in nothing', () => {
+  test('finds nothing in silence', () => {
     assert.deepEqual(tonesIn(new Float32Array(0), [440]), [])
     assert.deepEqual(soundsIn(new Float32Array(4800)), [])
     assert.equal(level(new Float32Array(0), 440), 0)
   })
 })
 
-test('soundsIn is exact to the sample, and joins over short pauses', async (t) => {
+test('soundsIn is sample-exact and bridges short pauses', async (t) => {
   const { session } = testSession({}, t)
   const flat = (ms) => wavFile(new Float32Array(ms * 48).fill(0.5))
   for (const [atMs, ms] of [[100, 50], [160, 40], [907, 3]]) {
@@ -91,7 +91,7 @@ test('soundsIn is exact to the sample, and joins over short pauses', async (t) =
   assert.ok(Math.abs(peak - 0.5) < 1e-4 && Math.abs(rms - 0.5) < 1e-4)
 })
 
-test('a tap is laid out in time, for outputs that keep nothing too', async (t) => {
+test('a tap is placed in time, also without a recording', async (t) => {
   const { session } = testSession({ output: { type: 'none' } }, t)
   const [all, second] = [recordTap(session), recordTap(session, { trackId: 1, sampleRate: 16000 })]
   session.playAudio({ audio: tone(440, 300) })
@@ -103,7 +103,7 @@ test('a tap is laid out in time, for outputs that keep nothing too', async (t) =
   assert.equal(all.tap.dropped, 0)
 })
 
-test('files are read as they were written, and others refused', async (t) => {
+test('reads WAV files as written and refuses others', async (t) => {
   const samples = Float32Array.from([0, 0.5, -0.5, 1, -1])
   const file = path.join(workspace(t), 'x.wav')
   writeFileSync(file, wavFile(samples, 8000))
@@ -119,7 +119,7 @@ test('files are read as they were written, and others refused', async (t) => {
   ]) assert.throws(() => readWav(bytes), { code: 'ERR_INVALID_ARGUMENT', message })
 })
 
-test('bad arguments are refused', () => {
+test('refuses invalid arguments', () => {
   const silence = new Float32Array(100)
   for (const [call, message] of [
     [() => tone(440, 100, { amplitude: 2 }), /for amplitude but received 2/],

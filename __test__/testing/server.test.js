@@ -10,7 +10,7 @@ const { run } = require('../support/process')
 
 const CLIP = tone(440, 200)
 
-/** Plays what a server answers: the outcome, or the code of the error, and how long it sounded. */
+/** Plays a server's answer and returns the outcome or the error's code, and how long it sounded. */
 async function play(t, answers, options) {
   const server = await flakyServer({ '/a.wav': answers }, t)
   const { session } = testSession(options, t)
@@ -43,7 +43,7 @@ describe('a flaky server', () => {
     })
   }
 
-  test('answers one after the other, and remembers who asked', async (t) => {
+  test('answers one after another and remembers requests', async (t) => {
     const server = await flakyServer({ '/a': [{ status: 503 }, 'second'] }, t)
     const statuses = []
     for (let n = 0; n < 3; n++) statuses.push((await fetch(`${server.url}/a?n=${n}`, { headers: { 'x-n': `${n}` } })).status)
@@ -60,7 +60,7 @@ describe('a flaky server', () => {
     await assert.rejects(fetch(server.url))
   })
 
-  test('refuses what it does not know', async (t) => {
+  test('refuses unknown options', async (t) => {
     for (const [answers, message] of [
       [{ '/a': { slow: true } }, /only body, status, .* for the options of an answer but received 'slow'/],
       [{ '/a': 7 }, /an object for an answer but received 7/],
@@ -69,7 +69,7 @@ describe('a flaky server', () => {
     ]) await assert.rejects(flakyServer(answers, t), { code: 'ERR_INVALID_ARGUMENT', message })
   })
 
-  test('keeps no process alive', async (t) => {
+  test('lets the process exit', async (t) => {
     const { code, out, err } = await run(t, `
       const { flakyServer, testSession } = require(${JSON.stringify(require.resolve('speaker-session/testing'))})
       flakyServer({ '/': { hangAfter: 0 } }).then(async ({ url }) => {
@@ -81,7 +81,7 @@ describe('a flaky server', () => {
   })
 })
 
-test('a session for tests remembers its events and is closed', async () => {
+test('a test session records its events and is closed', async () => {
   const ends = []
   const { session, events, of } = testSession({ overlap: 'queue' }, { after: (end) => ends.push(end) })
   for (const requestId of ['a', 'b']) session.playAudio({ requestId, audio: CLIP, stopOther: false })

@@ -1,4 +1,4 @@
-// Everything that holds bytes is `audio`, and everything that holds headers `headers`.
+// `audio` accepts everything that holds bytes, and `headers` everything that holds headers.
 
 import { Readable } from 'node:stream'
 
@@ -14,11 +14,11 @@ export async function audio(session: SpeakerSession, bytes: Buffer, response: Re
     await SpeakerSession.clip({ audio, ...raw })
     await SpeakerSession.probe({ audio, ...raw })
   }
-  // @ts-expect-error: text is no bytes
+  // @ts-expect-error: text is not bytes
   session.playAudio({ audio: bytes.toString('base64') })
   // @ts-expect-error
   session.playAudio({ audio: new Float64Array(9) })
-  // @ts-expect-error: it is awaited first
+  // @ts-expect-error: it has to be awaited first
   session.playAudio({ audio: response.arrayBuffer() })
 }
 

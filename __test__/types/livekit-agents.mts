@@ -1,4 +1,4 @@
-// What the types of speaker-session/livekit-agents allow and refuse. As a module, for the types that @livekit/agents has for `require` are not whole.
+// What the types of speaker-session/livekit-agents allow and refuse. An ES module, because @livekit/agents' types for `require` are incomplete.
 
 import { voice } from '@livekit/agents'
 import { AudioSource, type AudioFrame, type Room } from '@livekit/rtc-node'

@@ -15,11 +15,11 @@ async function allowed(): Promise<void> {
 }
 
 function refused(session: SpeakerSession): void {
-  // @ts-expect-error a mark has a name
+  // @ts-expect-error a mark needs a name
   session.mark({ trackId: 1 })
-  // @ts-expect-error only pcm is continuous
+  // @ts-expect-error only pcm can be continuous
   new SpeakerSession({ output: { type: 'memory', continuous: true } })
-  // @ts-expect-error a mark of a stream stands in that stream
+  // @ts-expect-error a stream's mark takes no target
   session.createStream({}).mark('m', { trackId: 1 })
 }
 

@@ -2,7 +2,7 @@
 
 import SpeakerManager, { LiveKitGrpcClient, SpeakerManager as Named, type BridgeEvent, type Difference, type SpeakerJob } from 'speaker-session/mentra'
 
-/** The cloud's own, as far as it matters here. */
+/** The cloud's own types, as far as they matter here. */
 class UserSession {
   readonly userId = 'user@example.com'
   readonly sessionId = 'user@example.com'
@@ -52,15 +52,15 @@ async function allowed(session: UserSession): Promise<void> {
 }
 
 function refused(session: UserSession): void {
-  // @ts-expect-error a session has a user
+  // @ts-expect-error a session needs a user
   new SpeakerManager({})
   // @ts-expect-error requestId is needed
   session.speakerManager.start({ audioUrl: 'a.mp3' })
-  // @ts-expect-error the output of the client is the room
+  // @ts-expect-error the client's output is the room
   new LiveKitGrpcClient(session, undefined, { output: { type: 'memory' } })
-  // @ts-expect-error the same request again is answered once
+  // @ts-expect-error a repeated request is answered once
   new SpeakerManager(session, { onDuplicate: 'join' })
-  // @ts-expect-error microphones are handed on to somebody
+  // @ts-expect-error microphone audio needs a receiver
   new LiveKitGrpcClient({ userId: 'a' })
 }
 

@@ -1,4 +1,4 @@
-// What operators use. Compiled, never run.
+// The API for operators. Compiled, never run.
 
 import { trace } from '@opentelemetry/api'
 import { Registry } from 'prom-client'

@@ -42,13 +42,13 @@ async function replayed(): Promise<UserReport[]> {
 
 function refused(): unknown[] {
   return [
-    // @ts-expect-error a clock of its own
+    // @ts-expect-error the output has no clock of its own
     () => replay({ log: 'x', output: { type: 'memory', clock: 'realtime' } }),
     // @ts-expect-error each session would write the same file
     () => replay({ log: 'x', options: { record: 'x.jsonl' } }),
-    // @ts-expect-error an unknown answer
+    // @ts-expect-error unknown answer
     () => flakyServer({ '/': { slow: true } }),
-    // @ts-expect-error no array
+    // @ts-expect-error not an array
     () => tonesIn(new Float32Array(1), 440)
   ]
 }

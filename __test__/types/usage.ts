@@ -140,9 +140,9 @@ async function allowed(): Promise<void> {
 }
 
 function refused(session: SpeakerSession, error: SpeakerError): void {
-  // @ts-expect-error: an option of a session is none of the process
+  // @ts-expect-error: a session option is not a process option
   SpeakerSession.configure({ gain: 1 })
-  // @ts-expect-error: a rule stands in a list
+  // @ts-expect-error: a rule has to be in a list
   SpeakerSession.configure({ network: { allow: 'minio' } })
   // @ts-expect-error: no such network
   new SpeakerSession({ output: { type: 'memory' }, network: 'private' })
@@ -154,9 +154,9 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   new SpeakerSession({ output: { type: 'livekit', url: 'ws://localhost', token: 'x', clock: 'manual' } })
   // @ts-expect-error: a method answers with a text
   session.registerRpc('greet', () => 5)
-  // @ts-expect-error: data goes to several
+  // @ts-expect-error: data is sent to several
   session.sendData('x', { to: 'alice' })
-  // @ts-expect-error: frames need a taker
+  // @ts-expect-error: frames need a callback
   new SpeakerSession({ output: { type: 'pcm' } })
   // @ts-expect-error: no such policy
   new SpeakerSession({ output: { type: 'memory' }, overlap: 'duck' })
@@ -176,35 +176,35 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.playAudio({ audioUrl: 'a.mp3', loudness: 3 })
   // @ts-expect-error: volume is a number
   session.playAudio({ audioUrl: 'a.mp3', volume: '1' })
-  // @ts-expect-error: roles are kept, not tracks
+  // @ts-expect-error: keep names roles, not tracks
   session.interrupt({ keep: [1] })
-  // @ts-expect-error: to which position?
+  // @ts-expect-error: queuePosition is needed
   session.moveAudio({ requestId: 'a' })
-  // @ts-expect-error: to which volume?
+  // @ts-expect-error: volume is needed
   session.setVolume({ trackId: 1 })
-  // @ts-expect-error: muted or not?
+  // @ts-expect-error: muted is needed
   session.setMuted({ trackId: 1 })
-  // @ts-expect-error: a tap of a track is of that track
+  // @ts-expect-error: a track's tap is of that track
   session.track(1).tap({ requestId: 'a' })
   // @ts-expect-error
   session.track(1).tap({ trackId: 2 })
-  // @ts-expect-error: a track's number stays
+  // @ts-expect-error: a track's number is read-only
   session.track(1).id = 2
-  // @ts-expect-error: which track?
+  // @ts-expect-error: the track's number is needed
   session.unpublish()
-  // @ts-expect-error: the connection is told, not set
+  // @ts-expect-error: the connection is read-only
   session.connection = 'closed'
-  // @ts-expect-error: how long a drain may take, in numbers
+  // @ts-expect-error: withinMs is a number
   session.close({ drain: true, withinMs: '5s' })
-  // @ts-expect-error: what plays on a muted track does not fail
+  // @ts-expect-error: a muted track does not fail its playbacks
   new SpeakerSession({ output: { type: 'livekit', url: 'ws://localhost', token: 'x', onMute: 'drop' } })
-  // @ts-expect-error: to whom?
+  // @ts-expect-error: an identity is needed
   session.listen({})
-  // @ts-expect-error: a voice can't begin anew
+  // @ts-expect-error: a live voice has no start position
   session.listen({ identity: 'alice', startMs: 10 })
-  // @ts-expect-error: a tap gives samples
+  // @ts-expect-error: a tap yields samples
   session.tap({ format: 'mp3' })
-  // @ts-expect-error: dithered or not
+  // @ts-expect-error: dither is a boolean
   session.tap({ dither: 1 })
   // @ts-expect-error: a stream is written, not fetched
   session.createStream({ format: 'mp3', audioUrl: 'a.mp3' })

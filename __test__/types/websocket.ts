@@ -19,13 +19,13 @@ async function allowed(socket: LineSocket, browserSocket: WebSocket, session: Sp
 function refused(socket: LineSocket): void {
   // @ts-expect-error a codec is needed
   new SpeakerLine({ socket })
-  // @ts-expect-error the output is the line's own
+  // @ts-expect-error the output belongs to the line
   new SpeakerLine({ socket, codec: acs(), session: { output: { type: 'memory' } } })
-  // @ts-expect-error Azure takes two rates
+  // @ts-expect-error Azure accepts two rates
   acs({ sampleRate: 8000 })
-  // @ts-expect-error the id of the stream is needed
+  // @ts-expect-error the stream's id is needed
   twilio()
-  // @ts-expect-error the format is the model's
+  // @ts-expect-error the format is fixed by the model
   new RealtimeSpeech({ socket, stream: { format: 'f32' } })
 }
 

@@ -1,4 +1,4 @@
-// With `exactOptionalPropertyTypes`: options may be undefined, which leaves them out; the target of a call may not.
+// With `exactOptionalPropertyTypes`: options may be undefined, which means left out; the target of a call may not.
 
 import { SpeakerError, SpeakerSession, liveKitFromEnv, type SpeakerErrorCode } from 'speaker-session'
 import { testSession, tone } from 'speaker-session/testing'
@@ -20,7 +20,7 @@ async function options(maybe: number | undefined, text: string | undefined, sign
 }
 
 async function targets(session: SpeakerSession, requestId: string | undefined, trackId: number | undefined) {
-  // @ts-expect-error: whoever has lost an id does not mean everything
+  // @ts-expect-error: a lost id must not mean everything
   await session.stopAudio({ requestId })
   // @ts-expect-error
   await session.pauseAudio({ trackId })
@@ -35,9 +35,9 @@ async function targets(session: SpeakerSession, requestId: string | undefined, t
 
 function error(code: SpeakerErrorCode) {
   const made = new SpeakerError(code, 'in words', { cause: new Error('why'), requestId: 'a' })
-  // @ts-expect-error: a code of ours
+  // @ts-expect-error: the code has to be one of ours
   new SpeakerError('ERR_NONE', 'in words')
-  // @ts-expect-error: it has a code and a message
+  // @ts-expect-error: a code and a message are needed
   new SpeakerError('in words')
   return made.cause?.code
 }
