@@ -36,7 +36,7 @@ const FORMATS = {
   'tone-vorbis.ogg': { within: 0.01 },
   'tone-opus.ogg': { within: 0.01 },
   'tone.aiff': {},
-  // AAC in ADTS keeps its encoder's delay and padding, some milliseconds of silence at both ends; these M4A state the delay in the edit list.
+  // AAC in ADTS keeps its encoder's delay and padding, some ms of silence at both ends; in these M4A files the edit list gives the delay.
   'tone.aac': { within: 0.005, length: 50155 },
   'tone.m4a': { within: 0.005, length: 49041 },
   'tone-faststart.m4a': { within: 0.005, length: 49041 }

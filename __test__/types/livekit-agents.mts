@@ -1,4 +1,5 @@
-// What the types of speaker-session/livekit-agents allow and refuse. An ES module, because @livekit/agents' types for `require` are incomplete.
+// What the types of speaker-session/livekit-agents allow and refuse. An ES module, because the types of @livekit/agents for `require` are
+// incomplete.
 
 import { voice } from '@livekit/agents'
 import { AudioSource, type AudioFrame, type Room } from '@livekit/rtc-node'
