@@ -154,7 +154,7 @@ test('an interruption during a pause is reported at once', async (t) => {
   assert.deepEqual(told, ['started', 'finished 405 interrupted'])
 })
 
-test('plays frames of other sample rates in one segment (agents-js 1984)', async (t) => {
+test('one segment may mix sample rates (agents-js 1984)', async (t) => {
   const { output, advance, told, heard } = openOutput(t)
   await capture(output, speech(440, 500, { rate: 24000 }))
   await capture(output, speech(880, 500, { rate: 16000 }))
@@ -206,7 +206,7 @@ test('a failed segment reports what was heard (agents-js 2065)', async (t) => {
   assert.deepEqual(told.slice(2), ['started', 'finished 500'])
 })
 
-test('a segment finishes only after its last sample (node-sdks 693)', async (t) => {
+test('a segment finishes after its last sample (node-sdks 693)', async (t) => {
   const { output, advance, told } = openOutput(t)
   await capture(output, speech(440, 500))
   output.flush()
@@ -316,7 +316,7 @@ test('a captured frame can be reused', async (t) => {
   assert.deepEqual(pitches(heard(), 0, 500), [440])
 })
 
-test('reads a frame that is a view of larger memory', async (t) => {
+test('a frame may be a view of larger memory', async (t) => {
   const { output, advance, told, heard } = openOutput(t)
   const memory = new Int16Array(960 * 52)
   speech(440, 1000).forEach(({ data }, n) => memory.set(data, 960 * (n + 1)))
@@ -433,7 +433,7 @@ test('refuses invalid options at once', (t) => {
   }
 })
 
-test('ESM classes extend the same base and share the types', async () => {
+test('ESM classes share base classes and types', async () => {
   const { readFileSync } = require('node:fs')
   const path = require('node:path')
   const adapter = await import('speaker-session/livekit-agents')

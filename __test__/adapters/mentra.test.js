@@ -42,7 +42,7 @@ function ends(told) {
   return told.filter(({ type }) => type === 'play_complete').map(({ requestId, success, durationMs }) => `${requestId} ${success} ${durationMs}`)
 }
 
-test('a request goes pending, streaming, completed and is answered once', async (t) => {
+test('a request completes and is answered once', async (t) => {
   const { speaker, start, job, told, relayed, advance, url } = await sounding(t)
   start('a', { audioUrl: `${url}/a.wav?text=secret` })
   const { startedAt, ...pending } = job('a')
@@ -61,7 +61,7 @@ test('a request goes pending, streaming, completed and is answered once', async 
   assert.deepEqual(speaker.speakerSession.playbacks(), [])
 })
 
-test('stopOther defaults to true and a stop may name a track', async (t) => {
+test('stopOther defaults to true, a stop may name tracks', async (t) => {
   const { speaker, start, told, advance, relayed, job } = await sounding(t)
   start('a')
   start('b', { trackId: 2 })
@@ -97,7 +97,7 @@ test('volume above 1 boosts and volume 0 is silent', async (t) => {
   assert.ok(Math.abs(at(1100, 1320) - 0.15) < 0.01, `${at(1100, 1320)}`)
 })
 
-test("failures carry the cloud's error words and stop nothing else", async (t) => {
+test("failures carry the cloud's error words", async (t) => {
   const { start, advance, relayed, job, url, request, speaker } = await sounding(t)
   start('long')
   start('missing')
@@ -200,7 +200,7 @@ test('without LiveKit settings it plays nothing and logs once', async (t) => {
   assert.deepEqual(lines.map(({ text }) => text), ['SpeakerManager disabled: no LiveKit for this session, or told to be'])
 })
 
-test('an unreachable room fails requests during a cooldown, logged once', async (t) => {
+test('an unreachable room fails requests until the cooldown ends', async (t) => {
   let joins = 0
   const room = await serve(t, (request, response) => {
     joins++
@@ -333,7 +333,7 @@ test('keeps a limited number of ended jobs', async (t) => {
   assert.deepEqual([jobs.at(-1).requestId, jobs.at(-1).state, jobs[0].state], ['a119', 'streaming', 'cancelled'])
 })
 
-test('a manager with an open room lets the process exit', async (t) => {
+test('an open room lets the process exit', async (t) => {
   const { code, out } = await run(t, `
     const { SpeakerManager } = require(${JSON.stringify(path.join(root, 'adapters', 'mentra'))})
     const relayAudioPlayResponseToApp = ({ success }) => console.log(success, speaker.speakerSession.connection)
@@ -355,7 +355,7 @@ test('a disposed manager stops and accepts nothing more', async (t) => {
   assert.deepEqual([job('long').state, relayed.length, speaker.speakerSession], ['cancelled', 1, null])
 })
 
-test('leaves an idle room and rejoins for the next request', async (t) => {
+test('leaves an idle room and rejoins on request', async (t) => {
   const { speaker, start, advance, relayed } = await sounding(t, { leaveAfterMs: 1 })
   const play = async () => {
     start('a')

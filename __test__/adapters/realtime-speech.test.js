@@ -58,7 +58,7 @@ function memory(t, options) {
 
 const truncate = (item_id, audio_end_ms) => ({ type: 'conversation.item.truncate', item_id, content_index: 0, audio_end_ms })
 
-test('each item is its own group, heard whole and in order', async (t) => {
+test('each item is a group, heard in order', async (t) => {
   const session = memory(t)
   const ends = []
   session.on('completed', ({ group, atMs }) => ends.push([group, atMs]))
@@ -116,7 +116,7 @@ test('server-side interruption truncates the item and cancels', async (t) => {
   assert.deepEqual(session.playbacks(), [])
 })
 
-test('the model is told of every stopped or failed item', async (t) => {
+test('every stopped or failed item is truncated', async (t) => {
   const session = memory(t, { maxDurationMs: 700 })
   const { say, event, told } = await model(t, { session })
   await say('item_1', said(440, 1000))
@@ -154,7 +154,7 @@ test('interrupts: false leaves interruptions to the caller', async (t) => {
   assert.deepEqual(await told(), [])
 })
 
-test('realtime: only audio sent to the call counts as heard', async (t) => {
+test('realtime: only sent audio counts as heard', async (t) => {
   const service = await phone(t)
   const line = new SpeakerLine({ socket: service.socket, codec: twilio({ streamSid: 'MZ1' }) })
   t.after(() => line.close())

@@ -36,7 +36,7 @@ function sections(messages) {
 
 const lines = (text) => text.trimEnd().split('\n')
 
-test("barge-in stops a reply, and so does the recognizer's next result", async () => {
+test('barge-in and the next recognizer result stop replies', async () => {
   const { stdout, stderr } = await run('barge-in.js')
   assert.deepEqual(lines(stderr).filter((line) => line.startsWith('turn')), [
     'turn 1: 1480.0 ms were sent (barge-in)',

@@ -51,7 +51,7 @@ describe('play', () => {
     assert.match(stderr, /^speaker-session: nowhere\/mix\.wav can't be written: /)
   })
 
-  it('follows SPEAKER_SESSION_NETWORK and reports what it refuses', async (t) => {
+  it('follows SPEAKER_SESSION_NETWORK and reports refusals', async (t) => {
     const directory = workspace(t, FILES)
     const playing = (network) => run(directory, ['play', 'low.wav', 'http://127.0.0.1:9/a.wav'], undefined, { env: { SPEAKER_SESSION_NETWORK: network } })
     const { exitCode, stdout, stderr } = await playing('public')

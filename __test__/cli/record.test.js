@@ -87,7 +87,7 @@ test('records secrets of a download only on request', async (t) => {
   assert.deepEqual(await recorded(undefined), [masked])
 })
 
-test('a recording without secrets replays without them, with a note', async (t) => {
+test('a recording without secrets replays with a note', async (t) => {
   const seen = []
   const url = await serve(t, (request, response) => {
     seen.push([request.url, request.headers.authorization, request.headers['x-tenant']])
@@ -121,7 +121,7 @@ test('does not record refused and joined requests', async (t) => {
   ])
 })
 
-test('a replay of a manual-clock recording gives the same samples', async (t) => {
+test('a manual-clock recording replays the same samples', async (t) => {
   const options = { overlap: 'queue', crossfadeMs: 50, duck: { db: -12 }, gain: 0.8 }
   const { session, heard, file, directory } = recording(t, options)
   const common = { audioUrl: path.join(directory, 'low.wav'), stopOther: false }
@@ -155,7 +155,7 @@ test('a replay of a manual-clock recording gives the same samples', async (t) =>
   assertSame(again.samples, samples)
 })
 
-test('a replay of a realtime recording gives the same clips', async (t) => {
+test('a realtime recording replays the same clips', async (t) => {
   const { session, told, heard, file } = recording(t, { output: { clock: 'realtime' } })
   const clips = [4801, 9600, 24000].map((length) => ramp(length).audio)
   await session.connect()
@@ -295,7 +295,7 @@ test('a recording lets the process exit', async (t) => {
   assert.deepEqual(lines(path.join(directory, 'session.jsonl')).map(({ type }) => type), ['session', 'stop'])
 })
 
-test('replays track volumes, mutes and groups but records no context', async (t) => {
+test('replays track volumes, mutes and groups, without context', async (t) => {
   const { session, file } = recording(t)
   const context = {}
   context.self = context

@@ -48,7 +48,7 @@ describe('standard input and output', () => {
     assert.ok(!existsSync(path.join(directory, 'mix.wav')))
   })
 
-  it('the mix on standard output equals the one in a file', async (t) => {
+  it('stdout and a file get the same mix', async (t) => {
     const directory = workspace(t, { ...FILES, 'requests.jsonl': jsonl(
       { atMs: 100, type: 'play', requestId: 'low', audioUrl: 'low.wav', stopOther: false }, { atMs: 1000, type: 'play', requestId: 'high', audioUrl: 'high.wav' }
     ) })
@@ -108,7 +108,7 @@ describe('the sound card', () => {
     })
   }
 
-  it('where there is none, it says what it wrote', async (t) => {
+  it('without a sound card play writes mix.wav', async (t) => {
     const directory = workspace(t, FILES)
     const { exitCode, stdout } = await run(directory, ['play', 'low.wav'])
     assert.strictEqual(exitCode, 0)
@@ -118,7 +118,7 @@ describe('the sound card', () => {
     assert.match(refused.stderr, /^Expected one of these programs on the PATH for --device default but received none: aplay, ffplay, afplay$/m)
   })
 
-  it('a card that does not play is told, with what the program says', async (t) => {
+  it("a sound card failure shows the program's message", async (t) => {
     const directory = workspace(t, FILES)
     const env = player(directory, 'aplay', `console.error("aplay: main:850: audio open error: No such file or directory\\nmore"); process.exit(1)`)
     const { exitCode, stderr } = await run(directory, ['play', 'low.wav'], undefined, { env })
@@ -126,7 +126,7 @@ describe('the sound card', () => {
     assert.match(stderr, /^speaker-session: aplay can't play on the sound card: aplay: main:850: audio open error: No such file or directory; --out FILE writes a WAV file$/m)
   })
 
-  it('one place is enough', async (t) => {
+  it('accepts one destination only', async (t) => {
     for (const args of [['--out', 'a.wav', '--device', 'default'], ['--livekit', '--device', 'default'], ['--livekit', '--out', 'a.wav']]) {
       const { exitCode, stderr } = await run(workspace(t, FILES), ['play', 'low.wav', ...args])
       assert.deepStrictEqual([exitCode, /^Expected either --\w+ or --\w+ but received both$/m.test(stderr)], [2, true])
@@ -134,8 +134,8 @@ describe('the sound card', () => {
   })
 })
 
-describe('as many files as are named', () => {
-  it('many files play at once and one after another', async (t) => {
+describe('any number of files', () => {
+  it('play at once and one after another', async (t) => {
     const directory = workspace(t, { 'short.wav': tone(440, 20) })
     const many = await run(directory, ['play', ...Array(30).fill('short.wav')])
     assert.match(many.stdout, /^mix\.wav: 0\.02 s, 30 completed, 0 stopped, 0 failed/m)

@@ -38,7 +38,7 @@ async function serve(t, clip) {
 }
 
 for (const overlap of ['mix', 'queue', 'replace']) {
-  test(`a storm of plays and stops with overlap ${overlap}`, async (t) => {
+  test(`random plays and stops all settle with overlap ${overlap}`, async (t) => {
     const next = random(overlap.length)
     const clips = [3, 30, 100, 400].map((ms) => tone(440, ms, { sampleRate: ms === 30 ? 22050 : 48000 }))
     const urls = await serve(t, clips[2])

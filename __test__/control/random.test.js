@@ -50,7 +50,7 @@ async function run(t, seed, options) {
 }
 
 for (const options of [{ maxConcurrent: 100 }, { overlap: 'queue' }, { overlap: 'queue', crossfadeMs: 50 }, { overlap: 'replace', duck: {} }]) {
-  test(`a hundred calls with ${JSON.stringify(options)}`, async (t) => {
+  test(`a hundred calls are reproducible with ${JSON.stringify(options)}`, async (t) => {
     for (const seed of [1, 2, 3, 4]) {
       const first = await run(t, seed, options)
       for (let n = 0; n < 3; n++) assert.deepEqual(await run(t, seed, options), first)

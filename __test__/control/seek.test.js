@@ -134,7 +134,7 @@ test('seek while paused is silent', async (t) => {
   assert.deepEqual(slice(heard(), 305, 400), slice(clip.samples, 405, 500))
 })
 
-test('pause and seek at the same time', async (t) => {
+test('pause and seek together apply both', async (t) => {
   for (const calls of [['pauseAudio', 'seekAudio'], ['seekAudio', 'pauseAudio']]) {
     const { session, of, told } = open(t)
     play(session, 'a')
@@ -214,7 +214,7 @@ test('seek keeps the end of a section', async (t) => {
   assert.deepEqual(slice(heard(), 50, 90), slice(clip.samples, 255, 295))
 })
 
-test('realtime: seek, also while paused', async (t) => {
+test('realtime: seek works while playing and paused', async (t) => {
   const { session } = open(t, { output: { clock: 'realtime' } })
   const playing = play(session, 'a')
   await once(session, 'started')
@@ -242,7 +242,7 @@ test('seek without a match resolves empty', async (t) => {
   }
 })
 
-test('seek near a crossfade', async (t) => {
+test('seek near a crossfade moves the crossfade', async (t) => {
   const { session, of } = open(t, { overlap: 'queue', crossfadeMs: 100 })
   play(session, 'a')
   await session.advance(450)

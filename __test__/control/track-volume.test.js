@@ -14,7 +14,7 @@ const clip = ramp(500 * MS)
 const play = (session, requestId, options) => session.playAudio({ requestId, audio: clip.audio, stopOther: false, ...options })
 const scaled = (fromMs, toMs, volume) => slice(clip.samples, fromMs, toMs).map((sample) => sample * volume)
 
-test('a track has its number and its name in a room', async (t) => {
+test('a track has a number and a name', async (t) => {
   const { session } = open(t)
   const names = [0, 1, 2, 7, 65535].map((id) => session.track(id).name)
   assert.deepEqual(names, ['speaker', 'app_audio', 'tts', 'track_7', 'track_65535'])
@@ -135,7 +135,7 @@ test('mute is separate from volume and counts as unheard', async (t) => {
   assert.deepEqual({ durationMs, unheardMs }, { durationMs: 500, unheardMs: 200 })
 })
 
-test('playbacks on a muted track are silent from the start', async (t) => {
+test('a muted track silences playbacks from the start', async (t) => {
   const { session, heard } = open(t)
   await session.track(0).setMuted(true)
   const done = play(session, 'a')

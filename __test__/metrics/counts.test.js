@@ -148,7 +148,7 @@ test('counts an output that cannot be opened once', async () => {
   await session.close()
 })
 
-test('the prefix applies, and taken names are refused up front', async () => {
+test('applies the prefix and refuses taken names', async () => {
   const register = new client.Registry()
   new client.Gauge({ name: 'mine_server_playback_queued', help: 'somebody else', registers: [register] })
   assert.throws(() => collectMetrics({ register, prefix: 'mine_' }), /mine_server_playback_queued/)

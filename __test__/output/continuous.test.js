@@ -72,7 +72,7 @@ test('frames come during a pause and until drained', async (t) => {
   assertWhole(frames, 0, Math.ceil(completed.atMs / 20) * 20)
 })
 
-test('close ends the frames and fills up the last one', async (t) => {
+test('close ends frames and pads the last', async (t) => {
   const { session, frames } = line(t, { frameMs: 100 })
   await session.advance(230)
   await session.close()

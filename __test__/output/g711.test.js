@@ -46,7 +46,7 @@ function samplesOf(bytes, format) {
 }
 
 for (const format of Object.keys(LAWS)) {
-  test(`pcm frames in ${format} are one byte per sample at 8 kHz`, async (t) => {
+  test(`pcm frames in ${format} are 8 kHz bytes`, async (t) => {
     const frames = []
     const onFrame = (frame, { atMs }) => frames.push({ frame, atMs })
     const { session } = open(t, { output: { type: 'pcm', format, onFrame } })
@@ -60,7 +60,7 @@ for (const format of Object.keys(LAWS)) {
     assert.ok(all.subarray(-40).every((byte) => byte === LAWS[format].silence), 'the last frame is filled with silence')
   })
 
-  test(`a tap in ${format} has the bytes of the output`, async (t) => {
+  test(`a tap in ${format} equals the output`, async (t) => {
     const frames = []
     const { session } = open(t, { output: { type: 'pcm', channels: 2, format, onFrame: (frame) => frames.push(frame) } })
     const tapped = listen(session.tap({ format }))
@@ -100,7 +100,7 @@ for (const format of Object.keys(LAWS)) {
   })
 }
 
-test('a mulaw WAV file is as long as the time', async (t) => {
+test('a mulaw WAV file has the exact duration', async (t) => {
   const file = path.join(folder(t), 'line.wav')
   const { session } = open(t, { output: { type: 'wav', path: file, format: 'mulaw' } })
   for (let n = 0; n < 60; n++) {

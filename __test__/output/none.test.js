@@ -22,7 +22,7 @@ async function played(t, output) {
   return told
 }
 
-test('emits the same events as an output that keeps everything', async (t) => {
+test('emits the same events as the memory output', async (t) => {
   const told = await played(t, { type: 'none' })
   assert.deepEqual(told, await played(t, { type: 'memory' }))
   assert.deepEqual(told.filter(({ type }) => type === 'completed').map(({ atMs }) => atMs), [500, 1200])

@@ -41,7 +41,7 @@ test('pcm sends no frames in silence', async (t) => {
   assert.deepEqual(times, [0, 20, 1000, 1020])
 })
 
-test('a slow onFrame loses no frame on a manual clock', async (t) => {
+test('manual: a slow onFrame loses no frame', async (t) => {
   let count = 0
   const onFrame = () => {
     const until = performance.now() + 2

@@ -21,7 +21,7 @@ async function heardBy(tap) {
   return { frames, samples: timeline(frames, { format: 'f32' }) }
 }
 
-test("a playback's tap follows the volumes and ends with it", async (t) => {
+test("a playback's tap is post-volume and ends with it", async (t) => {
   const { session, heard } = open(t)
   await session.track(1).setVolume({ volume: 0.5 })
   play(session, 'a', { trackId: 1, volume: 0.5 })
@@ -51,7 +51,7 @@ test('frames carry session time, also after waiting in line', async (t) => {
   assert.deepEqual(slice(samples, 500, 1000), clip.samples)
 })
 
-test('ends after the fade out, or at once before the start', async (t) => {
+test('a stop ends the tap after the fade', async (t) => {
   const { session } = open(t)
   play(session, 'a')
   const faded = heardBy(session.tap({ requestId: 'a', format: 'f32' }))
@@ -71,7 +71,7 @@ test('ends after the fade out, or at once before the start', async (t) => {
   assert.deepEqual((await never).frames, [])
 })
 
-test('taps of a playback, its track and the session coexist', async (t) => {
+test('playback, track and session taps coexist', async (t) => {
   const { session } = open(t)
   play(session, 'a', { trackId: 3 })
   const options = { format: 'f32' }

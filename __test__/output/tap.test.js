@@ -267,7 +267,7 @@ test("ending a track's tap affects no other tap", async (t) => {
   }
 })
 
-test("realtime: a track's tap has its mute and no other track", async (t) => {
+test("realtime: a track's tap has only that track", async (t) => {
   const frames = []
   const { session } = open(t, { output: { type: 'pcm', clock: 'realtime', onFrame: () => {} } })
   session.tap({ trackId: 1, format: 'f32' }).on('data', ({ frame }) => frames.push(...new Float32Array(frame.buffer, frame.byteOffset, frame.length / 4)))

@@ -113,7 +113,7 @@ test('a dangling symlink is followed and its target created', async (t) => {
 describe('keepUnheard: false', () => {
   const discard = { keepUnheard: false }
 
-  test('writes no file of silence and leaves an existing one', async (t) => {
+  test('writes no silent file and keeps existing ones', async (t) => {
     const { at, names, isOld } = folder(t)
     for (const name of ['new.wav', 'old.wav']) {
       const { session } = open(t, wav(at(name), discard))
@@ -197,7 +197,7 @@ describe('a source that the output would replace', () => {
     assert.deepEqual(names(), ['old.wav', 'old.wav.part'])
   })
 
-  test('is found when its turn comes, and at each opening', async (t) => {
+  test('is detected at its turn and at each opening', async (t) => {
     const { at, isOld } = folder(t)
     const { session, terminal } = open(t, { ...wav(at('old.wav')), overlap: 'queue' })
     linkSync(at('old.wav'), at('link.wav'))
@@ -258,7 +258,7 @@ describe('special files', { skip: process.platform !== 'linux' }, () => {
     session.advance(100).then(() => session.close()).catch(({ code, message }) => console.error(code, message))`
   const shell = (command, cwd) => execFileSync('sh', ['-c', command, process.execPath, script], { cwd, encoding: 'utf8' })
 
-  test('an empty file behind a descriptor is written in place', (t) => {
+  test('an empty file at a descriptor is written in place', (t) => {
     const { at, isOld } = folder(t)
     shell('"$0" -e "$1" > new.wav', at(''))
     assert.equal(readWav(at('new.wav')).samples.length, 100 * MS)

@@ -47,7 +47,7 @@ test('an aborted signal refuses the request', async (t) => {
   assert.deepEqual(told.map(({ type }) => type), ['connected'], 'by advance')
 })
 
-test('abort while queued, paused or loading', async (t) => {
+test('abort stops queued, paused and loading playbacks', async (t) => {
   const server = createServer(() => {}).listen(0, '127.0.0.1') // never answers
   t.after(() => server.closeAllConnections())
   t.after(() => server.close())

@@ -27,7 +27,7 @@ test('close settles every promise', async (t) => {
   assert.deepEqual(session.playbacks(), [])
 })
 
-test('close before a start and while loading', async (t) => {
+test('close settles loading and unstarted playbacks', async (t) => {
   const untouched = open(t)
   await untouched.session.close()
   assert.deepEqual(untouched.told, [], 'it was never connected')

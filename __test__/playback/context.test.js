@@ -11,7 +11,7 @@ const { open, finish } = require('../support/session')
 const clip = ramp(200 * 48)
 const play = (session, requestId, options) => session.playAudio({ requestId, audio: clip.audio, stopOther: false, ...options })
 
-test('every event of a playback carries its track and context', async (t) => {
+test('every event carries track and context', async (t) => {
   const { session, told } = open(t, { overlap: 'queue', progressIntervalMs: 50 })
   const circular = { turn: 1, say: () => 'hello' }
   circular.self = circular

@@ -27,7 +27,7 @@ async function serveLate(t, clip) {
 const at = (told, wanted, id) => told.find(({ type, requestId }) => type === wanted && requestId === id).atMs
 const states = (session) => session.playbacks().map(({ state }) => state)
 
-test('replace: the old one plays until the new one loads', async (t) => {
+test('replace: the old plays until the new loads', async (t) => {
   const { session, heard, told } = open(t, { overlap: 'replace', crossfadeMs: 60, output: { clock: 'realtime' } })
   const { audioUrl, asked, answer } = await serveLate(t, flat(300, 0.5))
   const old = play(session, 'a', { audio: flat(60000, 0.25) })
@@ -45,7 +45,7 @@ test('replace: the old one plays until the new one loads', async (t) => {
   assertMix(around, [lane(0.25, -200, 120, { fall: 60 }), lane(0.5, 60, 360, { rise: 60 })])
 })
 
-test('queue: a late next one crossfades with what is left', async (t) => {
+test('queue: a late next one crossfades the rest', async (t) => {
   const { session, heard, told } = open(t, { overlap: 'queue', crossfadeMs: 4000, output: { clock: 'realtime' } })
   const { audioUrl, answer } = await serveLate(t, flat(4000, 0.5))
   const first = play(session, 'a', { audio: flat(3000, 0.25) })
@@ -61,7 +61,7 @@ test('queue: a late next one crossfades with what is left', async (t) => {
   assertMix(both, [lane(0.25, 0, 3000, { fall: length }), lane(0.5, from, from + 4000, { rise: length })])
 })
 
-test('queue: a next one that loads after the end', async (t) => {
+test('queue: a next one that loads after the end plays late', async (t) => {
   const { session, told } = open(t, { overlap: 'queue', crossfadeMs: 100, output: { clock: 'realtime' } })
   const { audioUrl, answer } = await serveLate(t, flat(300, 0.5))
   const first = play(session, 'a', { audio: flat(300, 0.25) })

@@ -36,7 +36,7 @@ test('crossfade in stereo, at 44.1 kHz, in any steps', async (t) => {
   assertMix(heard(), [lane(0.25, 0, 4000, { fall: 1500 }), lane(0.5, 2500, 6500, { rise: 1500 })], 2)
 })
 
-test('a crossfade takes at most half of the shorter one', async (t) => {
+test('a crossfade takes half the shorter clip at most', async (t) => {
   for (const [a, b, length] of [[100, 1000, 50], [1000, 100, 50], [1000, 300, 150], [300, 100, 50], [1000, 1000, 200]]) {
     const { session, heard, of } = open(t, { overlap: 'queue', crossfadeMs: 200 })
     play(session, 'a', a, 0.25)

@@ -44,7 +44,7 @@ test('realtime: the first byte comes before the first sample', async (t) => {
   assert.ok(firstByteMs >= 99 && firstByteMs <= latencyMs && latencyMs >= 198 && latencyMs <= passed, `${firstByteMs}, ${latencyMs} of ${passed} ms`)
 })
 
-test('realtime: streams and files have a first byte, clips none', async (t) => {
+test('realtime: streams and files report a first byte', async (t) => {
   const session = new SpeakerSession({ output: { type: 'memory' } })
   t.after(() => session.close())
   const clip = await SpeakerSession.clip({ audio: tone(440, 30) })

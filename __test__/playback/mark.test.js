@@ -34,7 +34,7 @@ test('reaches a mark when everything requested before has ended', async (t) => {
   assert.deepEqual(await third, { name: 'of c', atMs: 500 })
 })
 
-test('a mark is reached at once in silence and after stops', async (t) => {
+test('a mark is reached in silence and after stops', async (t) => {
   const { session } = open(t)
   const words = story(session)
   await session.advance(40)
@@ -140,7 +140,7 @@ test('a stopped or ended stream reaches its marks', async (t) => {
   assert.deepEqual(await stream.mark('behind its end'), { name: 'behind its end', atMs: 40 })
 })
 
-test('a mark in an encoded stream is reached at its end', async (t) => {
+test('an encoded stream reaches its mark at the end', async (t) => {
   const { session } = open(t)
   const stream = session.createStream({ requestId: 's' })
   const words = story(session)

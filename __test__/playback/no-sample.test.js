@@ -31,7 +31,7 @@ for (const [what, source] of Object.entries(EMPTY)) {
   }
 }
 
-test('seeking beyond the end before the start emits no started', async (t) => {
+test('an early seek beyond the end emits no started', async (t) => {
   const { session, of } = open(t)
   session.playAudio({ requestId: 'a', stopOther: false, audio: clip })
   await session.seekAudio({ positionMs: 100 })

@@ -388,7 +388,7 @@ function report({ failed, seed, counterexamplePath, counterexample, errorInstanc
 }
 
 for (const overlap of OVERLAPS) {
-  test(`random calls with overlap ${overlap}`, { timeout: 120_000 + 200 * RUNS }, async () => {
+  test(`random calls keep every promise with overlap ${overlap}`, { timeout: 120_000 + 200 * RUNS }, async () => {
     const property = fc.asyncProperty(SCENARIO, async (scenario) => {
       for (let n = 0; n < TRIES; n++) await run(overlap, scenario)
     })

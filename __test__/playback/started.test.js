@@ -56,7 +56,7 @@ test('started is false if it ends without a sample', async (t) => {
   assert.equal(await first.started, true)
 })
 
-test('a refused request has no requestId and does not start', async (t) => {
+test('a refused request has no requestId or start', async (t) => {
   const { session } = open(t)
   play(session, { requestId: 'a' })
   const refused = [play(session, { requestId: 'a' }), play(session, { volume: 2 }), session.playAudio()]

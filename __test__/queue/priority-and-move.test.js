@@ -41,7 +41,7 @@ test('moveAudio to the front and the end', async (t) => {
   assert.deepEqual(['a', 'b', 'c'].map(places), ['1@0 3@50 1@200', '2@0 1@100', '3@0 1@50'])
 })
 
-test('a stop moves the one behind it up to next', async (t) => {
+test('a stop moves the next one up', async (t) => {
   const { session, order, places } = line(t, { first: {}, a: {}, b: {}, c: {} })
   await session.advance(10)
   await session.stopAudio({ requestId: 'a' })

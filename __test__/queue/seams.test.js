@@ -44,7 +44,7 @@ test('two queued clips are one continuous sound', async (t) => {
   }
 })
 
-test('a third clip and short clock steps make no click', async (t) => {
+test('third clips and short steps make no click', async (t) => {
   const audio = tone(440, 600, { sampleRate: 24000, amplitude: 0.5 })
   const [first, rest] = cut(audio, 4810)
   const [second, third] = cut(rest, 4822)

@@ -23,7 +23,7 @@ test('a queue timeout stands still while all is paused', async (t) => {
   assert.equal(of('a').at(-1), `failed@${timeMs + 30}`)
 })
 
-test('a queue timeout stands still while its track is held', async (t) => {
+test('a queue timeout stands still on a held track', async (t) => {
   const { session, terminal, of } = line(t, { first: {}, a: { queueTimeoutMs: 50 }, elsewhere: { trackId: 1, audio: tone(440, 5000) } })
   await session.advance(20)
   await session.pauseAudio({ requestId: 'first' })

@@ -64,7 +64,7 @@ describe('what a user heard', () => {
     assert.deepEqual(failures.map(({ atMs, code }) => [atMs, code]), [[100, 'ERR_DUPLICATE_REQUEST'], [200, 'ERR_UNSUPPORTED_FORMAT']])
   })
 
-  test('counts a joined request once, lists ten failures at most', async () => {
+  test('counts joins once, lists ten failures at most', async () => {
     const twice = [0, 100].map((atMs) => play('a', atMs, { requestId: 'x' }))
     assert.equal((await reportOf(twice, { options: { onDuplicate: 'join' } })).plays, 1)
     const { codes, failures } = await reportOf(Array.from({ length: 15 }, (_, n) => play('a', n, { audio: undefined, audioUrl: 'missing.wav' })))
@@ -138,7 +138,7 @@ test('replays only the selected users, with other options', async () => {
   assert.equal(totals.plays, 4)
 })
 
-test('options in a log apply to users without their own', async () => {
+test('logged options are defaults for every user', async () => {
   const { users } = await replay({
     requests: [
       { type: 'session', overlap: 'queue' },

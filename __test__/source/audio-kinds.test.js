@@ -72,7 +72,7 @@ test('plays a whole file from every kind of memory', async (t) => {
   }
 })
 
-test('plays a file in chunks from every kind of iterable', async (t) => {
+test('plays a chunked file from every iterable', async (t) => {
   const expected = await played(t, { audio: FILE })
   for (const [name, kind] of Object.entries(PIECES)) {
     assert.deepEqual((await played(t, { audio: kind(FILE) })).heard, expected.heard, name)
@@ -116,7 +116,7 @@ test('whole raw samples can loop, seek and be cut', async (t) => {
   assert.equal((await playing).positionMs, 300)
 })
 
-test('drops half a sample at the end of raw bytes', async (t) => {
+test('drops an incomplete sample at the end', async (t) => {
   const { durationMs, outcome } = await played(t, { audio: Buffer.concat([RAW, Buffer.alloc(1)]), format: 'pcm16', sampleRate: 24000 })
   assert.deepEqual([durationMs, outcome], [300, 'completed'])
   const { session } = open(t)

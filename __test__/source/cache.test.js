@@ -267,7 +267,7 @@ for (const [what, first, second] of [
   })
 }
 
-test('a network that forbids a server forbids its cached bodies', async (t) => {
+test('network also forbids cached bodies', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url } = await serving(t, (_, response) => response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'max-age=60' }).end(clip))
   await sounds(t, { audioUrl: `${url}/a.wav` })
@@ -276,7 +276,7 @@ test('a network that forbids a server forbids its cached bodies', async (t) => {
   }
 })
 
-test('a body fetched with credentials is not cached by default', async (t) => {
+test('a body fetched with credentials is not cached', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (_, response) => response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'max-age=60' }).end(clip))
   const request = { audioUrl: `${url}/a.wav`, headers: { authorization: 'Bearer first-user-key' } }
@@ -303,7 +303,7 @@ for (const headers of [{ Range: 'bytes=0-' }, { 'Cache-Control': 'no-cache' }, {
   })
 }
 
-test('an uncacheable redirect is requested each time, its target cached', async (t) => {
+test('an uncacheable redirect is requested each time', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const counted = counting()
   const paths = []
@@ -344,7 +344,7 @@ test('a compressed body is cached decompressed', async (t) => {
   assert.ok(SpeakerSession.cache().bytes >= clip.length)
 })
 
-test('caches a chunked body but not one ended by close', async (t) => {
+test('caches chunked bodies but not close-delimited ones', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const counted = counting()
   const url = await serveBytes(t, (socket, { path }) => {
@@ -358,7 +358,7 @@ test('caches a chunked body but not one ended by close', async (t) => {
   assert.deepEqual(counted(), { misses: 3, hits: 1 })
 })
 
-test('stopping one listener spares the rest, the last ends the fetch', async (t) => {
+test("only the last listener's stop ends the fetch", async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   let answer
   const closed = []
@@ -412,7 +412,7 @@ test('a slow listener delays nobody', async (t) => {
   await fast.session.close()
 })
 
-test('a cached body plays from any position without its server', async (t) => {
+test('a cached body plays from any position', async (t) => {
   SpeakerSession.cache({ maxBytes: 256 * MIB })
   const long = tone(440, 200_000)
   const { url, asked } = await serving(t, (request, response) => {
@@ -437,7 +437,7 @@ test('a cached body plays from any position without its server', async (t) => {
   assert.equal(asked.length, before)
 })
 
-test('a broken body is truncated for all and not cached', async (t) => {
+test('a broken body is truncated and not cached', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (_, response, n) => {
     const send = () => {
@@ -525,7 +525,7 @@ test('many at once stay within maxBytes and all play', async (t) => {
   assert.ok(most > 0 && most <= maxBytes, `${most}`)
 })
 
-test('a body that grows too long still plays for all', async (t) => {
+test('a body too long to cache plays for all', async (t) => {
   const long = tone(440, 20_000)
   SpeakerSession.cache({ maxBytes: long.length * 2 })
   const { url, asked } = await serving(t, (_, response) => {

@@ -123,7 +123,7 @@ for (const [name, run] of Object.entries(SCENARIOS)) {
   })
 }
 
-test('a clip plays in the next frame in any session', async (t) => {
+test('a clip plays in the next frame', async (t) => {
   const { audio, samples } = ramp(48 * 50)
   const clip = await SpeakerSession.clip({ audio })
   assert.deepEqual([clip.durationMs, clip.channels, clip.bytes], [50, 1, 48 * 50 * 4 + audio.length])
@@ -152,7 +152,7 @@ test('a clip plays in the next frame in any session', async (t) => {
   assert.deepEqual(SpeakerSession.processStats(), { sessions: 0, broken: 0, clips: 0, clipBytes: 0 })
 })
 
-test('a paused clip plays on resume, a closed one is refused', async (t) => {
+test('a paused clip survives close, new requests do not', async (t) => {
   const { session, of } = open(t)
   const { audio } = ramp(4800)
   const clip = await SpeakerSession.clip({ audio })
@@ -166,7 +166,7 @@ test('a paused clip plays on resume, a closed one is refused', async (t) => {
   assert.deepEqual([(await playing).durationMs, of('a')], [100, ['paused@0', 'resumed@1000', 'started@1000', 'completed@1100']])
 })
 
-test('changing the Buffer after the call leaves the clip unchanged', async (t) => {
+test('a clip copies its Buffer on the call', async (t) => {
   const { session, heard } = open(t)
   const { audio, samples } = ramp(4800)
   const making = SpeakerSession.clip({ audio })

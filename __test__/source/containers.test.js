@@ -47,7 +47,7 @@ function live(webm) {
   })
 }
 
-test('a CAF with a trailing packet table plays from every source', async (t) => {
+test('a CAF may end with its packet table', async (t) => {
   const everyWay = await ways(t)
   for (const name of ['caf-aac-lc.caf', 'caf-alac.caf', 'caf-opus.caf']) {
     const audio = fixture(`formats/${name}`)
@@ -146,7 +146,7 @@ test('cuts the delay and padding of the tag iTunSMPB', async (t) => {
   assert.equal(compare(plain.heard, heard).late, Math.round((1088 * 48000) / 44100))
 })
 
-test('plays the audio track of an MP4 with other tracks', async (t) => {
+test("plays an MP4's audio beside other tracks", async (t) => {
   const m4a = fixture('tone-faststart.m4a')
   const plain = await play(t, m4a)
   // A copy of the track, as of a picture, of which no sample is where it says.
@@ -163,7 +163,7 @@ test('plays the audio track of an MP4 with other tracks', async (t) => {
   assert.ok(Math.abs(level(plain.heard, 0, 4800, 1000) - 0.5) < 0.01, 'it begins with its first sample')
 })
 
-test('a refusal names HE-AAC, and Opus of unknown channel layout', async (t) => {
+test('refusals name HE-AAC and Opus without a layout', async (t) => {
   const { session } = open(t)
   // A build with the feature plays it: see he-aac.test.js.
   if (!(process.env.SPEAKER_SESSION_FEATURES ?? '').split(',').includes('he-aac')) {
@@ -194,7 +194,7 @@ test('a cut container never completes and plays what came', async (t) => {
   }
 })
 
-test('damage in a container sounds the same from every source', async (t) => {
+test('container damage sounds the same from every source', async (t) => {
   for (const name of ['webm-opus.webm', 'webm-vorbis.webm', 'matroska-aac-lc.mka', 'mpeg-ts-mp3.ts', 'mp4-opus.mp4']) {
     const file = fixture(`formats/${name}`)
     for (let seed = 1; seed <= 6; seed++) {

@@ -83,7 +83,7 @@ test('an empty clip completes, an empty file fails', async (t) => {
 })
 
 for (const name of ['truncated.wav', 'truncated.mp3', 'truncated.flac']) {
-  test(`${name}: a cut file plays what is there, then fails`, async (t) => {
+  test(`${name}: a cut file plays, then fails`, async (t) => {
     const { session, heard } = open(t)
     const playing = session.playAudio({ audioUrl: fixture(name) })
     await Promise.all([

@@ -265,7 +265,7 @@ test('a live stream without new segments ends', async (t) => {
   assert.ok(result.durationMs > 2900)
 })
 
-test('a missing segment of a whole stream is an error', async (t) => {
+test('a missing on-demand segment is an error', async (t) => {
   const { url } = await site(t, { list: playlist('aac-%.ts'), 'aac-2.ts': (_, response) => void response.writeHead(404).end() })
   const { result } = await hear(t, { audioUrl: url('list') })
   assert.equal(result.code, 'ERR_HTTP_STATUS')

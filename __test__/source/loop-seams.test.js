@@ -40,7 +40,7 @@ function assertSmooth(samples, hz, length, what) {
   }
 }
 
-test('a looped sine stays a sine at every rate and length', async (t) => {
+test('a looped sine stays a sine at every rate', async (t) => {
   for (const rate of RATES) {
     for (const ms of [1000, 40]) {
       if ((rate * ms) % 1000) continue // would not end with a whole period
@@ -68,7 +68,7 @@ test('stereo and sought loops have no click', async (t) => {
   assert.equal(stereo.result.durationMs, 1500)
 })
 
-test('the outer edges of a loop equal those of one pass', async (t) => {
+test("a loop keeps the source's start and end", async (t) => {
   for (const rate of RATES) {
     const audio = tone(1000, 200, { sampleRate: rate, amplitude: 0.5 })
     const [once, looped] = [await play(t, { audio }), await play(t, { audio, loop: 3 })]

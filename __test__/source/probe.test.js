@@ -128,7 +128,7 @@ test('loudness matches EBU Tech 3341, table 1', async () => {
   }
 })
 
-test('true peaks include inter-sample peaks (EBU Tech 3341, cases 15 to 18)', async () => {
+test('true peaks match EBU Tech 3341, cases 15 to 18', async () => {
   // A step in level would have a peak of its own.
   const fade = (n) => Math.min(1, n / 1000, (47999 - n) / 1000)
   for (const [divisor, degrees] of [[4, 0], [4, 45], [6, 60], [8, 67.5]]) {
@@ -147,7 +147,7 @@ test('silence has no loudness, short sounds are measured whole', async () => {
   }
 })
 
-test('estimates the length of a download, or leaves it unknown', async (t) => {
+test("estimates a download's length if it can", async (t) => {
   const frames = readFileSync(fixture('tone.aac'))
   const long = Buffer.concat(Array.from({ length: 200 }, () => frames))
   let isLive = false

@@ -108,7 +108,7 @@ test('a station cut off within a title resumes', async (t) => {
   assert.ok(heard().length > 1.9 * 48_000)
 })
 
-test('a station that ends properly ends, a broken one reconnects', async (t) => {
+test('a broken station reconnects, an ended one ends', async (t) => {
   for (const ends of [true, false]) {
     let count = 0
     const url = await serveBytes(t, (socket) => {

@@ -37,7 +37,7 @@ test('flush drops what was not heard', async (t) => {
   assert.deepEqual([at(100), at(102.5), at(105), at(107.5), at(110), at(204)], [0.5, 0.25, 0, -0.125, -0.25, -0.25])
 })
 
-test('flush before the start, in a stall, at the end', async (t) => {
+test('flush works before the start, in a stall and at the end', async (t) => {
   const { session, stream: s, heard, of } = openStream(t)
   await s.flush()
   s.write(steady(100))

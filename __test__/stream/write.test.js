@@ -124,7 +124,7 @@ test('empty and damaged streams fail', async (t) => {
   }
 })
 
-test('a page of Ogg plays as soon as it is complete', async (t) => {
+test('an Ogg page plays as soon as complete', async (t) => {
   const ogg = fixture('live-opus.ogg')
   const last = ogg.lastIndexOf('OggS')
   const { session, stream: s, heard } = openStream(t, { format: 'ogg', sampleRate: undefined })

@@ -91,7 +91,7 @@ test('soundsIn is sample-exact and bridges short pauses', async (t) => {
   assert.ok(Math.abs(peak - 0.5) < 1e-4 && Math.abs(rms - 0.5) < 1e-4)
 })
 
-test('a tap is placed in time, also without a recording', async (t) => {
+test('taps are placed in time without a recording', async (t) => {
   const { session } = testSession({ output: { type: 'none' } }, t)
   const [all, second] = [recordTap(session), recordTap(session, { trackId: 1, sampleRate: 16000 })]
   session.playAudio({ audio: tone(440, 300) })
