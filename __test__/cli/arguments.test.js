@@ -33,7 +33,7 @@ describe('the arguments', () => {
     'a source of an unknown scheme': [['play', 'ftp://host/a.mp3'], 'for audioUrl but received'],
     'no file of requests': [['replay'], 'Expected files of requests for replay but received none'],
     'a user of files to play': [['play', 'low.wav', '--user', 'alice'], 'Expected no --user for play'],
-    'a file of requests that is not there': [['replay', 'no.jsonl'], 'received no.jsonl'],
+    'a missing file of requests': [['replay', 'no.jsonl'], 'received no.jsonl'],
     'an unknown overlap': [['play', 'low.wav', '--overlap', 'shout'], "for overlap but received 'shout'"]
   }
   for (const [which, [args, complaint]] of Object.entries(wrong)) {

@@ -129,10 +129,10 @@ describe('refused before anything plays', () => {
   const refusals = {
     'a mix of several users': [DAY, ['--out', 'x.wav'], 'Expected one user, as by --user, for --out but received 2\n'],
     'a room of several users': [DAY, ['--livekit'], 'Expected one user, as by --user, for --livekit but received 2\n'],
-    'a user who is not there': [DAY, ['--user', 'eve'], 'Expected a user of the log for --user but received eve\n'],
-    'a line of nobody': [jsonl(play('a', 0, 'low.wav'), play('b', 0, 'low.wav'), play(undefined, 0, 'low.wav')), [], /^day.jsonl:3: Expected a user, as the file has several, for the line/],
-    'a line of nobody above': [jsonl(play(undefined, 0, 'low.wav'), play('a', 0, 'low.wav'), play('b', 0, 'low.wav')), [], /^day.jsonl:1: Expected a user, as the file has several, for the line/],
-    'a name that is none': [jsonl(play('', 0, 'low.wav')), [], /^day.jsonl:1: Expected a non-empty string for user/],
+    'an unknown user': [DAY, ['--user', 'eve'], 'Expected a user of the log for --user but received eve\n'],
+    'a line without a user': [jsonl(play('a', 0, 'low.wav'), play('b', 0, 'low.wav'), play(undefined, 0, 'low.wav')), [], /^day.jsonl:3: Expected a user, as the file has several, for the line/],
+    'a line without a user above': [jsonl(play(undefined, 0, 'low.wav'), play('a', 0, 'low.wav'), play('b', 0, 'low.wav')), [], /^day.jsonl:1: Expected a user, as the file has several, for the line/],
+    'an empty user name': [jsonl(play('', 0, 'low.wav')), [], /^day.jsonl:1: Expected a non-empty string for user/],
     'a line of one user that goes back in time': [jsonl(play('a', 9, 'low.wav'), play('b', 5, 'low.wav'), play('a', 8, 'low.wav')), [], /^day.jsonl:3: Expected a time from 9 ms/],
     'options in the middle': [jsonl(play('a', 9, 'low.wav'), { type: 'session' }), [], /^day.jsonl:2: Expected the options of a session in the first line only/]
   }

@@ -194,8 +194,8 @@ describe('replay', () => {
 describe('a bad line', () => {
   const good = jsonl(play(100, 'a', 'low.wav'))
   const bad = {
-    'that is no JSON': ['{"atMs":', "JSON for the line but received '{\"atMs\":' of type string"],
-    'that is no object': ['[1]', 'an object for the line but received an array'],
+    'that is not JSON': ['{"atMs":', "JSON for the line but received '{\"atMs\":' of type string"],
+    'that is not an object': ['[1]', 'an object for the line but received an array'],
     'of no known type': ['{"type":"louder"}', /one of play, .*stop, .* for type but received 'louder' of type string/],
     'of a type that every object has': ['{"type":"constructor"}', /for type but received 'constructor' of type string/],
     'of no known action': ['{"action":"mute"}', "one of play_url, stop_playback for action but received 'mute' of type string"],

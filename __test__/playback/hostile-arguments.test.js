@@ -22,7 +22,7 @@ const TRAPS = {
   'an object with methods': { toString: trap, valueOf: trap, [Symbol.toPrimitive]: trap, [Symbol.for('nodejs.util.inspect.custom')]: trap },
   'an object with a tag': Object.defineProperty({}, Symbol.toStringTag, { get: trap }),
   'an error with a stack': Object.defineProperty(new Error('x'), 'stack', { get: trap }),
-  'an object of no class': Object.create(null),
+  'an object without a prototype': Object.create(null),
   'a symbol': Symbol('planted'),
   'a large number': 1n << 10_000_000n
 }

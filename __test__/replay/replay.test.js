@@ -196,20 +196,20 @@ describe('invalid options', () => {
   const requests = [play('a', 0)]
   const wrong = {
     'neither log nor requests': [{}, 'Expected either log or requests for replay but received an object'],
-    'both': [{ log: 'x', requests }, 'Expected either log or requests for replay but received an object'],
-    'an unknown one': [{ requests, rate: 2 }, /^Expected only log, .* for the options of replay but received 'rate'/],
-    'requests that are none': [{ requests: 7 }, 'Expected an iterable of objects for requests but received 7 of type number'],
+    'both log and requests': [{ log: 'x', requests }, 'Expected either log or requests for replay but received an object'],
+    'an unknown option': [{ requests, rate: 2 }, /^Expected only log, .* for the options of replay but received 'rate'/],
+    'invalid requests': [{ requests: 7 }, 'Expected an iterable of objects for requests but received 7 of type number'],
     'a bad request': [{ requests: [...requests, play('a', 0, { volume: 2 })] }, /^requests\[1\]: Expected a number from 0 to 1 for volume/],
-    'a file that is not there': [{ log: 'no.jsonl' }, /^Expected a readable file for the requests but received no.jsonl: ENOENT/],
-    'a user who is not there': [{ requests, users: ['b'] }, "Expected users of the log for users but received 'b' of type string"],
+    'a missing file': [{ log: 'no.jsonl' }, /^Expected a readable file for the requests but received no.jsonl: ENOENT/],
+    'an unknown user': [{ requests, users: ['b'] }, "Expected users of the log for users but received 'b' of type string"],
     'an output of their own': [{ requests, options: { record: 'x' } }, /^Expected only .* for the options of options but received 'record'/],
     'a session option': [{ requests, options: { maxQueued: -1 } }, /for maxQueued but received -1/],
-    'one file for two': [{ requests: [...requests, play('b', 0)], output: { type: 'wav', path: 'x.wav' } }, /^Expected a function that gives each user a file of their own for output/],
+    'one file for two users': [{ requests: [...requests, play('b', 0)], output: { type: 'wav', path: 'x.wav' } }, /^Expected a function that gives each user a file of their own for output/],
     'a clock': [{ requests, clock: 'fast' }, /^Expected one of 'manual', 'realtime' for clock/],
-    'none at once': [{ requests, atOnce: 0 }, /^Expected an integer from 1 to 100000 for atOnce/],
+    'atOnce 0': [{ requests, atOnce: 0 }, /^Expected an integer from 1 to 100000 for atOnce/],
     'a callback': [{ requests, onUser: 'me' }, /^Expected a function for onUser but received 'me'/],
     'a signal': [{ requests, signal: 1 }, /^Expected an AbortSignal for signal/],
-    'no object': [null, 'Expected an object for replay but received null']
+    'anything but an object': [null, 'Expected an object for replay but received null']
   }
   for (const [which, [options, message]] of Object.entries(wrong)) {
     test(which, () => assert.rejects(replay(options), { name: 'SpeakerError', code: 'ERR_INVALID_ARGUMENT', message }))

@@ -62,7 +62,7 @@ const WAYS = {
   'queueTimeoutMs': { ...QUEUED, request: { queueTimeoutMs: 300 }, end() {}, code: 'ERR_QUEUE_TIMEOUT' },
   'maxConcurrent': { options: { maxConcurrent: 1 }, holds: true, end() {}, code: 'ERR_TOO_MANY_PLAYBACKS' },
   'maxQueued': { options: { ...QUEUED.options, maxQueued: 0 }, holds: true, end() {}, code: 'ERR_QUEUE_FULL' },
-  'bytes that are no audio': {
+  'bytes that are not audio': {
     request: { format: 'flac', sampleRate: undefined },
     piece: Buffer.alloc(250_000, 'no music'),
     end() {},

@@ -26,15 +26,15 @@ describe('a flaky server', () => {
     'that sends a body': [CLIP, whole],
     'that is slow to answer': [{ body: CLIP, delayMs: 50 }, whole],
     'that drips': [{ body: CLIP, drip: { bytes: 4000, everyMs: 5 } }, whole],
-    'that names no length': [{ body: CLIP, headers: { 'transfer-encoding': 'chunked', 'content-length': [] } }, whole],
+    'that states no length': [{ body: CLIP, headers: { 'transfer-encoding': 'chunked', 'content-length': [] } }, whole],
     'that cuts the connection': [{ body: CLIP, cutAfter: 44 + 100 * 96 }, { outcome: 'ERR_TRUNCATED', durationMs: 100 }],
-    'that cuts behind the head': [{ body: CLIP, cutAfter: 0 }, { outcome: 'ERR_TRUNCATED', durationMs: 0 }],
+    'that cuts after the headers': [{ body: CLIP, cutAfter: 0 }, { outcome: 'ERR_TRUNCATED', durationMs: 0 }],
     'that hangs in the middle': [{ body: CLIP, hangAfter: 44 + 100 * 96 }, { outcome: 'ERR_FETCH_TIMEOUT', durationMs: 100 }],
-    'that says nothing': [{ hangAfter: 0 }, { outcome: 'ERR_FETCH_TIMEOUT', durationMs: 0 }],
-    'that has too much to do': [{ status: 503, body: 'later' }, { outcome: 'ERR_HTTP_STATUS', durationMs: 0 }],
-    'that sends to itself for ever': [{ redirect: '/a.wav' }, { outcome: 'ERR_TOO_MANY_REDIRECTS', durationMs: 0 }],
-    'that sends elsewhere first': [[{ redirect: '/a.wav' }, { status: 307, redirect: '/a.wav' }, CLIP], whole],
-    'that sends on to nothing': [{ redirect: '/b.wav' }, { outcome: 'ERR_HTTP_STATUS', durationMs: 0 }]
+    'that never answers': [{ hangAfter: 0 }, { outcome: 'ERR_FETCH_TIMEOUT', durationMs: 0 }],
+    'that is overloaded': [{ status: 503, body: 'later' }, { outcome: 'ERR_HTTP_STATUS', durationMs: 0 }],
+    'that redirects to itself': [{ redirect: '/a.wav' }, { outcome: 'ERR_TOO_MANY_REDIRECTS', durationMs: 0 }],
+    'that redirects first': [[{ redirect: '/a.wav' }, { status: 307, redirect: '/a.wav' }, CLIP], whole],
+    'that redirects to nothing': [{ redirect: '/b.wav' }, { outcome: 'ERR_HTTP_STATUS', durationMs: 0 }]
   }
   for (const [which, [answer, expected]] of Object.entries(answers)) {
     test(which, async (t) => {
