@@ -134,10 +134,12 @@ test('sessions in worker threads count into one process', async () => {
       await session.close()
     })()
   `, { eval: true })
+  // A worker that ends at once tells its message and its end together.
+  const exited = once(worker, 'exit')
   const [completed] = await once(worker, 'message')
   assert.equal(completed, before.completed + 1)
   assert.equal(SpeakerSession.metrics().completed, completed)
-  await once(worker, 'exit')
+  await exited
 })
 
 test('counts an output that cannot be opened once', async () => {
