@@ -492,7 +492,7 @@ impl JitterBuffer {
         let length = length.next_multiple_of(STEP);
         let from = self.sound.len();
         self.sound.resize(from + length * self.format.channels, 0.0);
-        // What is not concealed is silent.
+        // Stays silent if the decoder can't conceal it.
         let _ = self.decoder.conceal(&mut self.sound[from..]);
         self.note(FrameKind::Concealed, length);
         self.stats.concealed += length as Samples;

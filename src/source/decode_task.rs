@@ -90,10 +90,8 @@ impl DecodeTask {
         let (shared, levels) = (self.reading.shared.clone(), self.media.levels());
         let mut leveller = levels
             .map(|(target, ahead)| Leveller::new(target, self.channels, *known, self.heard, ahead, &shared.measured));
-        let mut decoder = {
-            let skips = leveller.is_none() && pass.from() > SKIPPED;
-            self.media.open_as(&self.reading, leveller.is_some() && known.is_none(), skips)?
-        };
+        let skips = leveller.is_none() && pass.from() >= SKIPPED;
+        let mut decoder = self.media.open_as(&self.reading, leveller.is_some() && known.is_none(), skips)?;
         let mut path: Option<Path> = None;
         let mut pre_ring: Option<Vec<f32>> = None;
         let mut pcm = Vec::new();
@@ -126,19 +124,19 @@ impl DecodeTask {
                     path
                 }
             };
-            let dropped = surplus.min((samples.len() / path.count) as u64);
+            let channels = spec.channels().count().max(1);
+            let dropped = surplus.min((samples.len() / channels) as u64);
             surplus -= dropped;
-            path.process(&samples[dropped as usize * path.count..], &mut pcm);
-            if is_first
-                && leveller.is_none()
-                && let Some(entry) = path.entry(pass.from())
-                && let Some(place) = decoder.skip(entry)
-            {
-                pcm.clear();
-                *path = Path::new(&path.spec, self.channels);
-                surplus = entry.saturating_sub(place);
-                pass.go_on_at(path.in_session(entry));
-                continue;
+            path.process(&samples[dropped as usize * channels..], &mut pcm);
+            if is_first && skips {
+                let entry = path.entry(pass.from());
+                if let Some(place) = decoder.skip(entry) {
+                    pcm.clear();
+                    *path = Path::new(&path.spec, self.channels);
+                    surplus = entry.saturating_sub(place);
+                    pass.go_on_at(path.in_session(entry));
+                    continue;
+                }
             }
             if let Some(leveller) = &mut leveller {
                 if is_first {
@@ -261,8 +259,6 @@ const RUN_UP: Samples = SAMPLE_RATE as Samples / 2;
 /// The conversion from a source's rate and layout to the session's.
 pub struct Path {
     pub spec: AudioSpec,
-    /// The number of channels of the source.
-    count: usize,
     downmix: Downmix,
     mixed: Vec<f32>,
     pub resampler: Resampler,
@@ -272,7 +268,6 @@ impl Path {
     pub fn new(spec: &AudioSpec, channels: usize) -> Self {
         Self {
             spec: spec.clone(),
-            count: spec.channels().count().max(1),
             downmix: Downmix::new(spec.channels(), channels),
             mixed: Vec::new(),
             resampler: Resampler::new(spec.rate(), SAMPLE_RATE, channels),
@@ -285,13 +280,13 @@ impl Path {
         Samples::try_from(samples).unwrap_or(Samples::MAX)
     }
 
-    /// Returns the sample of the source from which decoding gives, from `place` on, the same as decoding from the start; `None` if `place`
-    /// is near the start. `place` is in the session's samples.
-    fn entry(&self, place: Samples) -> Option<u64> {
-        let place = place.checked_sub(SKIPPED).map(|place| place + SKIPPED - RUN_UP)?;
+    /// Returns the sample of the source from which decoding gives, from `place` on, the same as decoding from the start. `place` is in
+    /// the session's samples.
+    fn entry(&self, place: Samples) -> u64 {
+        let begins = u128::from(place.saturating_sub(RUN_UP));
+        let entry = u64::try_from(begins * u128::from(self.spec.rate()) / u128::from(SAMPLE_RATE)).unwrap_or(u64::MAX);
         let cycle = self.resampler.cycle();
-        let entry = u128::from(place) * u128::from(self.spec.rate()) / u128::from(SAMPLE_RATE);
-        u64::try_from(entry).ok().map(|entry| entry / cycle * cycle)
+        entry / cycle * cycle
     }
 
     /// Converts the next samples of the source, and appends the finished ones to `pcm`.

@@ -16,7 +16,7 @@ use symphonia::core::errors::decode_error;
 use symphonia::core::packet::PacketRef;
 use symphonia::core::support_audio_codec;
 
-use super::body::SharedBody;
+use super::body::{Body, SharedBody};
 use super::decode::{About, Block, Piece, Step};
 use super::frames::{self, Header as _, Next};
 use crate::error::Result;
@@ -236,17 +236,14 @@ impl Mpeg {
         if expected <= from || expected >= end {
             return false;
         }
-        body.seek(expected - 1);
-        for _ in 0..3 {
-            let is_it = |found: Header| found.is_alike(&header) && found.bitrate == header.bitrate;
-            if Header::read(body.peek(Header::BYTES)).is_some_and(is_it) && frames::begin::<Header>(&mut body) {
-                self.came = wanted;
-                return true;
-            }
-            body.consume(1);
+        let is_it = |found: &Header| found.is_alike(&header) && found.bitrate == header.bitrate;
+        let is_found = find_frame(&mut body, expected - 1, 3, is_it);
+        if is_found {
+            self.came = wanted;
+        } else {
+            body.seek(from);
         }
-        body.seek(from);
-        false
+        is_found
     }
 
     /// Seeks to about a frame by the table of contents, if that saves a download.
@@ -259,17 +256,13 @@ impl Mpeg {
         if wanted >= stated || !body.is_far(place) || body.length().is_none_or(|end| place >= end) {
             return false;
         }
-        body.seek(place);
-        for _ in 0..MAX_SEARCH {
-            let is_it = Header::read(body.peek(Header::BYTES)).is_some_and(|found| found.is_alike(&header));
-            if is_it && frames::begin::<Header>(&mut body) {
-                self.came = wanted;
-                return true;
-            }
-            body.consume(1);
+        let is_found = find_frame(&mut body, place, MAX_SEARCH, |found| found.is_alike(&header));
+        if is_found {
+            self.came = wanted;
+        } else {
+            body.seek(from);
         }
-        body.seek(from);
-        false
+        is_found
     }
 
     /// Skips frame by frame to a frame by its number; at most to the end of this file.
@@ -395,6 +388,19 @@ impl Piece for Mpeg {
         // Tools that cut and join files leave wrong Info frames, but whole frames.
         self.stated.filter(|stated| self.is_cut && self.came < *stated).map(|stated| (self.came, stated))
     }
+}
+
+/// Seeks to the first frame that begins at one of so many places from `place` on. Returns false if there is none.
+fn find_frame(body: &mut Body, place: u64, places: usize, is_it: impl Fn(&Header) -> bool) -> bool {
+    body.seek(place);
+    for _ in 0..places {
+        let is_found = Header::read(body.peek(Header::BYTES)).as_ref().is_some_and(&is_it);
+        if is_found && frames::begin::<Header>(body) {
+            return true;
+        }
+        body.consume(1);
+    }
+    false
 }
 
 /// Decodes exactly one frame, which nanomp3 takes as it is. A damaged one may panic (0.2.0, in `l3_reorder`); the decoder is replaced then,

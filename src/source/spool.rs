@@ -659,19 +659,20 @@ impl SpoolReader {
     /// Reads from a separate part at a place that the main download has not reached and will not reach soon; `None` where the reader waits
     /// for the main download instead.
     fn read_apart(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
-        let parts = self.spool.parts.get().filter(|_| self.seekable)?.clone();
+        let spool = self.spool.clone();
+        let parts = spool.parts.get().filter(|_| self.seekable)?;
         if self.position >= parts.total {
             return Some(Ok(0));
         }
         if self.part.as_ref().is_none_or(|part| !part.has(self.position)) {
-            let came = self.spool.state.lock().came;
+            let came = spool.state.lock().came;
             if self.position < came.saturating_add(WAITED) {
                 return None;
             }
             self.parts = self.parts.checked_sub(1)?;
             self.read_part(false);
             tracing::debug!(place = self.position, "asked for a part of audioUrl");
-            self.part = Some(Part::ask(&parts, self.position, &self.spool, &self.task));
+            self.part = Some(Part::ask(parts, self.position, &spool, &self.task));
         }
         self.read_part(true);
         let part = self.part.as_mut()?;

@@ -95,27 +95,42 @@ impl Download {
         });
         let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(redact);
         Ok(Self {
-            pace: Pace::new(asker.limits, answer.url.clone()),
-            validators: answer.validators(),
-            retries: Retries::new(is_live),
             icy,
-            body: answer.body,
-            asker,
             codings,
             begins,
             total,
-            is_live,
             ends_whole,
+            station,
+            content_type,
+            parts,
+            ..Self::plain(asker, answer, is_live)
+        })
+    }
+
+    /// Makes the body of an answer that is sent as it is.
+    fn plain(asker: Asker, answer: Answer, is_live: bool) -> Self {
+        Self {
+            pace: Pace::new(asker.limits, answer.url.clone()),
+            validators: answer.validators(),
+            retries: Retries::new(is_live),
+            icy: None,
+            body: answer.body,
+            asker,
+            codings: Vec::new(),
+            begins: 0,
+            total: None,
+            is_live,
+            ends_whole: true,
             place: 0,
             last: Vec::new(),
             again: 0,
             compared: Vec::new(),
             gained: 0,
             rest: Bytes::new(),
-            station,
-            content_type,
-            parts,
-        })
+            station: None,
+            content_type: None,
+            parts: None,
+        }
     }
 
     /// Requests the part of `parts` from a byte on, to its end.
@@ -132,27 +147,11 @@ impl Download {
             return Err(SpeakerError::new(Code::FetchFailed, message));
         }
         Ok(Self {
-            pace: Pace::new(asker.limits, answer.url.clone()),
             validators: parts.validators.clone(),
-            retries: Retries::new(false),
-            icy: None,
-            body: answer.body,
-            asker,
-            codings: Vec::new(),
-            // Places are counted from the start of the whole.
-            begins: 0,
             total: Some(parts.total),
-            is_live: false,
-            ends_whole: true,
+            // Places are counted from the start of the whole.
             place: wanted.from,
-            last: Vec::new(),
-            again: 0,
-            compared: Vec::new(),
-            gained: 0,
-            rest: Bytes::new(),
-            station: None,
-            content_type: None,
-            parts: None,
+            ..Self::plain(asker, answer, false)
         })
     }
 
