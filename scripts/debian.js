@@ -9,35 +9,52 @@ const path = require('node:path')
 
 const { cached, makeWhole } = require('./cache')
 
-/** The executable `name`, from the package of that name at `file` in it; throws with the reason if there is none. */
-function executable(name, file) {
+/**
+ * The executable `name`, from the package of that name at `file` in it; throws with the reason if there is none. `withLibraries`: the packages that
+ * it depends on and this system lacks are unpacked beside it (`libraries` returns where).
+ */
+function executable(name, file, { withLibraries = false } = {}) {
   if (isThere(name)) return name
   const folder = cached(name)
   const unpacked = path.join(folder, file)
-  if (!existsSync(unpacked)) unpack(name, folder)
+  if (!existsSync(unpacked)) unpack(name, folder, withLibraries)
   return unpacked
+}
+
+/** Returns the folders with the libraries of an executable that was unpacked, for LD_LIBRARY_PATH; none for one on PATH. */
+function libraries(name, program) {
+  const folder = cached(name)
+  if (!program.startsWith(folder)) return []
+  const all = path.join(folder, 'usr', 'lib')
+  return [all, ...readdirSync(all).filter((each) => each.endsWith('-linux-gnu')).map((each) => path.join(all, each))]
 }
 
 function isThere(tool) {
   return !spawnSync(tool, ['--version'], { stdio: 'ignore' }).error
 }
 
-function unpack(name, folder) {
+function unpack(name, folder, withLibraries) {
   for (const tool of ['apt-get', 'dpkg-deb']) {
     if (!isThere(tool)) throw new Error(`There is no ${name}: install it, or ${tool}, with which Debian's package is unpacked`)
   }
   console.error(`unpacking Debian's package of ${name} into ${folder} (once)`)
   makeWhole(folder, (draft) => {
-    run('apt-get', ['download', name], { name, cwd: draft })
-    const file = readdirSync(draft).find((name) => name.endsWith('.deb'))
-    run('dpkg-deb', ['-x', file, 'all'], { name, cwd: draft })
+    run('apt-get', ['download', ...(withLibraries ? missing(name) : [name])], { name, cwd: draft })
+    for (const file of readdirSync(draft).filter((each) => each.endsWith('.deb'))) run('dpkg-deb', ['-x', file, 'all'], { name, cwd: draft })
     return path.join(draft, 'all')
   })
 }
 
+/** Returns the packages that an installation would add, as `apt-get` prints them: `'address' name_version_architecture.deb size hash`. */
+function missing(name) {
+  const printed = run('apt-get', ['install', '--print-uris', '--yes', '-qq', '--no-install-recommends', name], { name })
+  return [...printed.matchAll(/^'[^']*' ([^_\s]+)_\S+\.deb /gm)].map(([, each]) => each)
+}
+
 function run(tool, args, { name, cwd }) {
-  const { status, stderr } = spawnSync(tool, args, { cwd, encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(tool, args, { cwd, encoding: 'utf8' })
   if (status !== 0) throw new Error(`There is no ${name}: ${tool} ${args.join(' ')} ended with code ${status}: ${stderr.trim()}`)
+  return stdout
 }
 
 /** Returns the reason why a program is not available, or `false` if it is. For `skip`. */
@@ -50,4 +67,4 @@ function reasonForNone(executable) {
   }
 }
 
-module.exports = { executable, reasonForNone }
+module.exports = { executable, isThere, libraries, reasonForNone }
