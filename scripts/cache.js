@@ -6,9 +6,9 @@ const { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } = require('node
 const os = require('node:os')
 const path = require('node:path')
 
-/** Returns the folder of this name in the cache, which need not exist. */
-function cached(name) {
-  return path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'speaker-session', name)
+/** Returns the folder of this name in the cache, or a file in it, which need not exist. */
+function cached(...names) {
+  return path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'speaker-session', ...names)
 }
 
 /**

@@ -26,8 +26,9 @@ describe('the arguments', () => {
   })
 
   const wrong = {
-    'nothing at all': [[], 'Expected play, replay, probe or help for the command but received none'],
+    'nothing at all': [[], 'Expected play, replay, probe, build or help for the command but received none'],
     'an unknown command': [['sing'], 'received sing'],
+    'an operand of build': [['build', 'x'], 'Expected nothing after build but received x'],
     'an unknown option': [['play', 'low.wav', '--loud'], "'--loud'"],
     'no sources': [['play'], 'Expected files or URLs for play but received none'],
     'a source of an unknown scheme': [['play', 'ftp://host/a.mp3'], 'for audioUrl but received'],

@@ -10,6 +10,8 @@ const { test } = require('node:test')
 
 const ROOT = path.join(__dirname, '..', '..')
 const described = require('../../package.json')
+const { PREBUILT, packageName } = require('../../lib/platform')
+const { notes } = require('../../scripts/release-notes')
 
 /** The files that a value of `exports` names. */
 const targets = (value) => (typeof value === 'string' ? [value] : Object.values(value).flatMap(targets))
@@ -33,7 +35,7 @@ test('packages of the user are optional', () => {
   assert.deepEqual(Object.keys(described.peerDependenciesMeta).sort(), Object.keys(described.peerDependencies).sort())
   assert.ok(Object.values(described.peerDependenciesMeta).every(({ optional }) => optional))
   assert.equal(described.dependencies, undefined)
-  const known = Object.keys(described.peerDependencies)
+  const known = [...Object.keys(described.peerDependencies), ...Object.keys(PREBUILT).map(packageName)]
   const inFolder = (folder) => readdirSync(path.join(ROOT, folder), { recursive: true }).map((name) => path.join(folder, name))
   for (const file of ['index.js', ...['lib', 'adapters', 'bin'].flatMap(inFolder).filter((name) => /\.m?js$/.test(name))]) {
     for (const [, name] of readFileSync(path.join(ROOT, file), 'utf8').matchAll(/(?:require\(|from )'([^'.][^']*)'/g)) {
@@ -41,6 +43,21 @@ test('packages of the user are optional', () => {
       assert.ok(isBuiltin(name) || packageName === described.name || known.includes(packageName), `${file} takes ${name}`)
     }
   }
+})
+
+test('its versions are one', () => {
+  const [, cargo] = /^version = "(.*)"$/m.exec(readFileSync(path.join(ROOT, 'Cargo.toml'), 'utf8'))
+  assert.equal(cargo, described.version)
+})
+
+test('a release says what its section of the changelog has', () => {
+  const changelog = '# Changelog\n\n## [Unreleased]\n\n- later\n\n## [1.2.0] - 2026-01-02\n\n### Added\n\n- this\n\n## [1.1.0]\n\n- before\n'
+  assert.equal(notes(changelog, '1.2.0'), '### Added\n\n- this')
+  assert.equal(notes(changelog, '1.3.0'), undefined)
+})
+
+test('its installation runs nothing', () => {
+  for (const hook of ['preinstall', 'install', 'postinstall', 'prepare']) assert.equal(described.scripts[hook], undefined, hook)
 })
 
 test('it can be found', () => {

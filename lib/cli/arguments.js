@@ -41,9 +41,10 @@ function readArguments(args) {
   if (command === 'play' && operands.length === 0) throw refuse('Expected files or URLs for play but received none')
   if (command === 'replay' && operands.length === 0) throw refuse('Expected files of requests for replay but received none')
   if (command === 'probe' && operands.length === 0) throw refuse('Expected files or URLs for probe but received none')
-  if (!['play', 'replay', 'probe', 'help', 'version'].includes(command)) {
-    throw refuse(`Expected play, replay, probe or help for the command but received ${command ?? 'none'}`)
+  if (!['play', 'replay', 'probe', 'build', 'help', 'version'].includes(command)) {
+    throw refuse(`Expected play, replay, probe, build or help for the command but received ${command ?? 'none'}`)
   }
+  if (command === 'build' && args.length > 1) throw refuse(`Expected nothing after build but received ${args[1]}`)
   const places = ['livekit', 'out', 'device'].filter((name) => options[name] !== undefined)
   if (places.length > 1) throw refuse(`Expected either --${places[0]} or --${places[1]} but received both`)
   if (options.device === '') throw refuse('Expected the name of a device for --device but received an empty one')

@@ -1,5 +1,8 @@
 'use strict'
 
+const { spawnSync } = require('node:child_process')
+const path = require('node:path')
+
 const { version } = require('../../package.json')
 const { SpeakerError } = require('../error')
 const { readArguments } = require('./arguments')
@@ -13,6 +16,7 @@ async function main(args) {
     const { command, operands, options } = readArguments(args)
     if (command === 'help') process.stdout.write(USAGE)
     else if (command === 'version') process.stdout.write(`${version}\n`)
+    else if (command === 'build') return build()
     else if (command === 'probe') return await require('./probe').probeAll(operands, options)
     else return await play(await requestsOf(command, operands, options), options)
     return 0
@@ -28,6 +32,11 @@ function play({ users, out, device }, options) {
   // Loaded only when needed: help must not depend on the addon.
   if (out !== undefined || device || options.livekit) return require('./run').run(users[0], { ...options, out, device })
   return require('./run-users').runUsers(users, options)
+}
+
+/** Builds the addon from source; returns the exit code. */
+function build() {
+  return spawnSync(process.execPath, [path.join(__dirname, '..', '..', 'scripts', 'build.js')], { stdio: 'inherit' }).status ?? 1
 }
 
 /** Prints how many requests can't be played as they were. */

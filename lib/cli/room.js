@@ -6,13 +6,12 @@
 const { randomBytes } = require('node:crypto')
 const { setTimeout: sleep } = require('node:timers/promises')
 
-// In scripts/, because the tests and benches use it more than the command line does; package.json "files" publishes it.
-const { startServer } = require('../../scripts/livekit-server')
 const { SpeakerError } = require('../error')
 const { accessToken } = require('../livekit/access-token')
 const { serverFromEnv } = require('../livekit/environment')
 const { trackName } = require('../track')
 const { Ear } = require('./ear')
+const { findServer, startServer } = require('./livekit-server')
 
 /** The time limit for the listener to find the tracks. */
 const TUNE_MS = 10_000
@@ -32,7 +31,7 @@ class Room {
   /** Opens a room with a track for each that the `requests` use. */
   static async open({ stereo }, requests) {
     const room = new Room()
-    room.#server = await findServer()
+    room.#server = await openServer()
     try {
       const { url } = room.#server
       const name = `speaker-session-${randomBytes(4).toString('hex')}`
@@ -86,10 +85,12 @@ class Room {
 }
 
 /** Returns the server at LIVEKIT_URL, or starts one. */
-async function findServer() {
+async function openServer() {
   PACKAGES.forEach(requireInstalled)
   if (process.env.LIVEKIT_URL) return serverFromEnv()
-  return startServer().catch(({ message }) => {
+  const program = findServer()
+  if (!program) throw new SpeakerError('ERR_JOIN_FAILED', 'No room for --livekit: install livekit-server on the PATH, or set LIVEKIT_URL (in a copy of the repository, `node scripts/livekit-server.js` builds one)')
+  return startServer(program).catch(({ message }) => {
     throw new SpeakerError('ERR_JOIN_FAILED', `No room for --livekit: ${message}`)
   })
 }

@@ -10,6 +10,8 @@ Usage:
   speaker-session probe FILE|URL… [--loudness] [--json]
                                                   says what each is: container, codec, length and tags; with --loudness
                                                   how loud, too, for which all of it is decoded
+  speaker-session build                           builds the addon from source, for a platform without a prebuilt one: needs Rust,
+                                                  cmake and a C compiler, and takes minutes
   speaker-session help
   - is standard input as a file, URL or log, and as --out standard output, where then nothing else is written
 
@@ -20,8 +22,7 @@ Options:
   --force          replaces the WAV file if there is one, once the new one is whole, the report and the timeline
   --livekit        into a new LiveKit room instead, in real time, and says what was heard there on each track: at
                    LIVEKIT_URL (with LIVEKIT_API_KEY, LIVEKIT_API_SECRET) if that is set, or else on a server that
-                   is started for it: livekit-server from the PATH, or built with Go the first time; needs
-                   the packages @livekit/rtc-node and livekit-server-sdk
+                   is started for it: livekit-server from the PATH; needs the packages @livekit/rtc-node and livekit-server-sdk
   --user NAME      only this user of the log; may be given several times
   --report FILE    what each user heard, as JSON; without --out no WAV file is written then
   --timeline FILE  a picture of what happened, .svg, or .html with the sound in it: a lane for each playback with its volume, fades and
