@@ -124,7 +124,11 @@ class Browser {
   async open(url, { width = 1200, height = 900 } = {}) {
     const { targetId } = await this.send('Target.createTarget', { url: 'about:blank', newWindow: true })
     const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true })
-    const page = new Page((method, params) => this.send(method, params, sessionId))
+    const close = async () => {
+      await this.send('Target.closeTarget', { targetId })
+      this.#pages.delete(sessionId)
+    }
+    const page = new Page((method, params) => this.send(method, params, sessionId), close)
     this.#pages.set(sessionId, page)
     await page.begin(url, { width, height })
     return page
@@ -156,10 +160,12 @@ class Page extends EventEmitter {
   /** What the page has reported as wrong: errors and warnings of its console, exceptions, files that it did not get. */
   errors = []
   #send
+  #close
 
-  constructor(send) {
+  constructor(send, close) {
     super()
     this.#send = send
+    this.#close = close
   }
 
   async begin(url, size) {
@@ -176,6 +182,10 @@ class Page extends EventEmitter {
     const { errorText } = await this.#send('Page.navigate', { url })
     if (errorText) throw new Error(`${url}: ${errorText}`)
     await loaded
+  }
+
+  close() {
+    return this.#close()
   }
 
   /** Calls a function in the page, as a click would. Resolves with what it returns, which has to be JSON. */

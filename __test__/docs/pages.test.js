@@ -3,7 +3,7 @@
 // The pages of the documentation: their pictures are current, their links lead somewhere, and the README stays short.
 
 const assert = require('node:assert/strict')
-const { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } = require('node:fs')
+const { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { it } = require('node:test')
@@ -13,6 +13,8 @@ const { IMAGES, drawPictures } = require('../../scripts/pictures')
 const root = path.join(__dirname, '..', '..')
 /** As much as a reader accepts who does not know yet whether they want this. */
 const MOST_WORDS = 750
+/** The most bytes of a screenshot. */
+const MOST_BYTES = 200_000
 
 const read = (file) => readFileSync(path.join(root, file), 'utf8')
 const inDocs = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)
@@ -27,9 +29,17 @@ it('the pictures are up to date (npm run pictures)', (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'speaker-session-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const drawn = drawPictures(folder)
-  assert.deepEqual(readdirSync(IMAGES).sort(), drawn.sort())
+  assert.deepEqual(readdirSync(IMAGES).filter((name) => name.endsWith('.svg')).sort(), drawn.sort())
   const stale = drawn.filter((name) => readFileSync(path.join(folder, name), 'utf8') !== readFileSync(path.join(IMAGES, name), 'utf8'))
   assert.deepEqual(stale, [])
+})
+
+it('every picture is shown in a page, and small', () => {
+  const all = pages.map(read).join('')
+  for (const name of readdirSync(IMAGES)) {
+    assert.ok(all.includes(`images/${name})`), name)
+    assert.ok(statSync(path.join(IMAGES, name)).size <= MOST_BYTES, name)
+  }
 })
 
 it('every link leads to an existing file and heading', () => {
