@@ -93,6 +93,16 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   static processStats(): ProcessStats
 
   /**
+   * Returns the share of the media threads' time that was used in the last second, and what is left up to `maxLoad` ({@link ProcessOptions}).
+   * See docs/operations.md.
+   *
+   * @example
+   * const { load, maxLoad } = SpeakerSession.capacity()
+   * const isReady = load < maxLoad // answers a load balancer's health check
+   */
+  static capacity(): Capacity
+
+  /**
    * Returns metrics for monitoring, over all sessions of the process, including those of worker threads: counters since the process began, gauges
    * of the present, and histograms. Cheap enough for every scrape of a monitor; `speaker-session/metrics` passes them to prom-client.
    *
@@ -132,7 +142,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /**
    * Opens the output and starts the session's time. If the output is open already it resolves at once, and while it is being
    * opened it settles with the attempt in progress. `playAudio` and `advance` connect by themselves.
-   * Rejects with `ERR_OUTPUT` or `ERR_JOIN_FAILED` if the output can't be opened, `ERR_CLOSED` after `close`, `ERR_ABORTED` if
+   * Rejects with `ERR_OUTPUT` or `ERR_JOIN_FAILED` if the output can't be opened, `ERR_OVERLOADED` if the process refuses more
+   * ({@link ProcessOptions}), `ERR_CLOSED` after `close`, `ERR_ABORTED` if
    * `signal` is aborted first. The attempt is given up then, unless another `connect` or a playback needs the output too.
    * On the manual clock `connected` keeps its place in the order: events of later calls are emitted once it is known whether the output is open.
    *
@@ -1680,6 +1691,34 @@ export interface ProcessOptions {
    * set, that of the environment variable `SPEAKER_SESSION_NETWORK` (`any`, `public` or an object as JSON), otherwise `'any'`.
    */
   network?: Network | undefined
+  /**
+   * The largest load of the media threads, as a share of their time, up to which outputs are opened; 0–1, 0.5 until it is set. Beyond it they are
+   * counted, and refused with `refuseOverload`. See {@link SpeakerSession.capacity}.
+   */
+  maxLoad?: number | undefined
+  /**
+   * Refuses to open outputs beyond `maxLoad`: `connect` rejects and playbacks fail with `ERR_OVERLOADED`. False until it is set: they are
+   * logged. Outputs that are open are not affected, nor is the manual clock.
+   */
+  refuseOverload?: boolean | undefined
+}
+
+/** The time that the media threads of the process have left. */
+export interface Capacity {
+  /** The number of media threads, one for each core that the process may use. */
+  wheels: number
+  /** The share of their time that was used in the last second, 0–1. */
+  load: number
+  /** The same of the busiest of them. */
+  busiest: number
+  /** The load up to which outputs are opened. */
+  maxLoad: number
+  /** The number of sessions like the present ones that still fit: an estimate; null while those do nothing. */
+  sessionsLeft: number | null
+  /** Outputs that were opened, or refused, beyond `maxLoad`. */
+  exceeded: number
+  /** Those of them that were refused. */
+  refused: number
 }
 
 export interface CacheOptions {
@@ -1767,6 +1806,8 @@ export interface ProcessMetrics extends ProcessStats {
   panics: number
   /** The counts of {@link SpeakerSession.cache}. */
   cache: CacheStats
+  /** The result of {@link SpeakerSession.capacity}. */
+  capacity: Capacity
   /** Playbacks that are loading, playing, paused or fading out now. */
   active: number
   /** Playbacks that are queued now. */
@@ -2101,5 +2142,6 @@ export type SpeakerErrorCode =
   | 'ERR_RPC'
   | 'ERR_DISCONNECTED'
   | 'ERR_INTERNAL'
+  | 'ERR_OVERLOADED'
   | 'ERR_NO_THREADS'
   | 'ERR_UNSUPPORTED_OPERATION'

@@ -185,6 +185,9 @@ export declare class NativeVoice {
 /** Gives the cache so much room, if that is said, and returns what it holds. */
 export declare function cache(maxBytes?: number | undefined | null): NativeCache
 
+/** Returns the time that the process has left for more sessions. */
+export declare function capacity(): NativeCapacity
+
 /** Sets options of the process. */
 export declare function configure(options: NativeProcessOptions): void
 
@@ -221,6 +224,17 @@ export interface NativeCache {
   joined: number
   revalidated: number
   misses: number
+}
+
+/** The time that the process has left for more sessions. */
+export interface NativeCapacity {
+  wheels: number
+  load: number
+  busiest: number
+  maxLoad: number
+  sessionsLeft?: number
+  exceeded: number
+  refused: number
 }
 
 export interface NativeClipSource {
@@ -434,6 +448,8 @@ export interface NativeProcessOptions {
   maxSpoolBytes?: number
   maxClipBytes?: number
   network?: NativeNetwork
+  maxLoad?: number
+  refusesOverload?: boolean
 }
 
 /** Statistics of all sessions of the process. */

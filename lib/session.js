@@ -13,7 +13,7 @@ const { giveToken } = require('./livekit/give-token')
 const { Rpc } = require('./livekit/rpc')
 const { makeClip } = require('./make-clip')
 const { ManualClockHint } = require('./manual-clock-hint')
-const { NativeSession, cache, configure, metrics, processStats } = require('./native')
+const { NativeSession, cache, capacity, configure, metrics, processStats } = require('./native')
 const { useEnvironment } = require('./network')
 const { probe } = require('./probe')
 const { Pending } = require('./pending')
@@ -232,10 +232,15 @@ class SpeakerSession extends EventEmitter {
     return processStats()
   }
 
+  static capacity() {
+    const { sessionsLeft = null, ...known } = capacity()
+    return { ...known, sessionsLeft }
+  }
+
   static metrics() {
     const { requests, started, completed, stopped, failures, ...counted } = metrics()
     const failed = Object.values(failures).reduce((sum, count) => sum + count, 0)
-    return { ...processStats(), requests, started, completed, stopped, failed, failures, ...counted, cache: cache() }
+    return { ...processStats(), requests, started, completed, stopped, failed, failures, ...counted, cache: cache(), capacity: SpeakerSession.capacity() }
   }
 
   /** Adds a listener of the log, or does what EventEmitter's own `on` is for. */

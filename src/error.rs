@@ -93,6 +93,8 @@ codes! {
     Record = "ERR_RECORD",
     /// A bug in this package broke the session: everything live has failed, and it can only be closed.
     Internal = "ERR_INTERNAL",
+    /// The process is at its largest load and refuses to open one more output.
+    Overloaded = "ERR_OVERLOADED",
     /// The operating system refuses the threads that all sessions share.
     NoThreads = "ERR_NO_THREADS",
     /// The session does not support the call, such as `advance` on a realtime clock.

@@ -59,7 +59,9 @@ async function allowed(): Promise<void> {
   session.playbacks().map(({ queuePosition }) => queuePosition satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: 'queue', onDuplicate: 'join' }).recording().samples satisfies Float32Array
   new SpeakerSession({ output: { type: 'wav', path: 'x.wav', format: 'f32', keepUnheard: false } })
-  SpeakerSession.configure({ maxSpoolBytes: 2 ** 28, maxClipBytes: 2 ** 26, network: 'public' })
+  SpeakerSession.configure({ maxSpoolBytes: 2 ** 28, maxClipBytes: 2 ** 26, network: 'public', maxLoad: 0.4, refuseOverload: true })
+  const { load, maxLoad, sessionsLeft } = SpeakerSession.capacity()
+  ;[load, maxLoad, sessionsLeft ?? 0] satisfies number[]
   const { bytes, entries, maxBytes, hits, joined, revalidated, misses } = SpeakerSession.cache({ maxBytes: 2 ** 26 })
   ;[bytes, entries, maxBytes, hits, joined, revalidated, misses] satisfies number[]
   SpeakerSession.cache().bytes satisfies number

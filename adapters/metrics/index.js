@@ -30,7 +30,9 @@ const GAUGES = [
   ['server_playback_clips', 'Clips that hold memory', ({ clips }) => clips],
   ['server_playback_clip_bytes', 'Bytes that clips hold', ({ clipBytes }) => clipBytes],
   ['server_playback_cache_entries', 'Bodies that the cache keeps', ({ cache }) => cache.entries],
-  ['server_playback_cache_bytes', 'Bytes that the cache takes', ({ cache }) => cache.bytes]
+  ['server_playback_cache_bytes', 'Bytes that the cache takes', ({ cache }) => cache.bytes],
+  ['server_playback_load', 'Share of their time that the media threads used in the last second', ({ capacity }) => capacity.load],
+  ['server_playback_max_load', 'Load up to which outputs are opened', ({ capacity }) => capacity.maxLoad]
 ]
 
 const HISTOGRAMS = [
@@ -46,6 +48,12 @@ const LABELLED = [
     'Requests for URLs while the cache is on, by where their answer was from',
     'result',
     ({ cache: { hits, joined, revalidated, misses } }) => ({ hit: hits, joined, revalidated, miss: misses })
+  ],
+  [
+    'server_playback_overloads_total',
+    'Outputs that were to be opened beyond the largest load, by what became of them',
+    'result',
+    ({ capacity: { exceeded, refused } }) => ({ opened: exceeded - refused, refused })
   ]
 ]
 

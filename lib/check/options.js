@@ -253,11 +253,13 @@ function recordOptions(record) {
 
 /** Validates the options of all sessions of the process; an option that is not given stays as it is. */
 function processOptions(options) {
-  object(options, 'configure', ['maxSpoolBytes', 'maxClipBytes', 'network'])
+  object(options, 'configure', ['maxSpoolBytes', 'maxClipBytes', 'network', 'maxLoad', 'refuseOverload'])
   return {
     maxSpoolBytes: check.integer(options.maxSpoolBytes, 'maxSpoolBytes', undefined, 2 ** 20, 2 ** 40),
     maxClipBytes: check.integer(options.maxClipBytes, 'maxClipBytes', undefined, 0, 2 ** 40),
-    network: network(options.network, 'network')
+    network: network(options.network, 'network'),
+    maxLoad: check.number(options.maxLoad, 'maxLoad', undefined, 0, 1),
+    refusesOverload: check.boolean(options.refuseOverload, 'refuseOverload', undefined)
   }
 }
 

@@ -28,7 +28,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use crate::audio::{from_ms, to_ms};
-use crate::engine::{Handle, broken_sessions, open_sessions};
+use crate::engine::{self, Capacity, Handle, broken_sessions, open_sessions, set_admission};
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
 use crate::metrics::{Distribution, METRICS};
@@ -172,6 +172,8 @@ pub struct NativeProcessOptions {
     pub max_spool_bytes: Option<f64>,
     pub max_clip_bytes: Option<f64>,
     pub network: Option<NativeNetwork>,
+    pub max_load: Option<f64>,
+    pub refuses_overload: Option<bool>,
 }
 
 /// Sets options of the process.
@@ -187,7 +189,37 @@ pub fn configure(options: NativeProcessOptions) -> Result<()> {
     if let Some(max) = options.max_clip_bytes {
         CLIPS.set_max(max as u64);
     }
+    set_admission(options.max_load, options.refuses_overload);
     Ok(())
+}
+
+/// The time that the process has left for more sessions.
+#[napi(object)]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub struct NativeCapacity {
+    pub wheels: u32,
+    pub load: f64,
+    pub busiest: f64,
+    pub max_load: f64,
+    pub sessions_left: Option<f64>,
+    pub exceeded: f64,
+    pub refused: f64,
+}
+
+/// Returns the time that the process has left for more sessions.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub fn capacity() -> NativeCapacity {
+    let Capacity { wheels, load, busiest, max_load, sessions_left, exceeded, refused } = engine::capacity();
+    NativeCapacity {
+        wheels: wheels as u32,
+        load,
+        busiest,
+        max_load,
+        sessions_left: sessions_left.map(|left| left as f64),
+        exceeded: exceeded as f64,
+        refused: refused as f64,
+    }
 }
 
 /// The cache, and what it came to.

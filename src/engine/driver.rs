@@ -87,6 +87,7 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
                     core.clock_start.store(core.wall_clock.now().0, Ordering::Release);
                 }
                 let event = slot.carry_out(request, core, now);
+                park_if_lost(slot, event.as_ref());
                 report_output_event(core, event);
             }
             NextAction::Frame { skipped, mixed, lost } => {
@@ -105,11 +106,7 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
             }
             NextAction::Nothing => match slot.poll(context, now) {
                 Poll::Ready(event) => {
-                    if matches!(event, OutputEvent::Lost { .. })
-                        && let Some(clock) = &mut slot.clock
-                    {
-                        clock.park();
-                    }
+                    park_if_lost(slot, Some(&event));
                     report_output_event(core, Some(event));
                 }
                 Poll::Pending => {
@@ -120,6 +117,13 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
                 }
             },
         }
+    }
+}
+
+/// Parks the clock if the output could not be opened, or was lost.
+fn park_if_lost(slot: &mut Slot, event: Option<&OutputEvent>) {
+    if let (Some(OutputEvent::Lost { .. }), Some(clock)) = (event, &mut slot.clock) {
+        clock.park();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Threads and clocks: the only module that has either. A [`Handle`] is the one way to a session; a driver ticks it and owns its
 //! output: in real time on a wheel (`driver.rs`), on the manual clock as a job that takes turns (`offline.rs`).
 
+mod admission;
 mod clock;
 mod driver;
 mod handle;
@@ -11,6 +12,7 @@ mod slot;
 mod stream;
 mod tap;
 
+pub use admission::{Capacity, capacity, set_admission};
 pub use handle::{Bell, EngineOptions, Handle, broken_sessions, open_sessions};
 pub use listener::Listener;
 pub use recorder::Recorder;

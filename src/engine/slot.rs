@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 
+use super::admission::admit;
 use super::clock::FrameClock;
 use super::handle::Core;
 use super::offline::Alarm;
@@ -53,6 +54,11 @@ impl Slot {
     pub fn carry_out(&mut self, request: OutputRequest, core: &Core, now: Instant) -> Option<OutputEvent> {
         match request {
             OutputRequest::Open => {
+                if !core.is_manual
+                    && let Err(error) = admit()
+                {
+                    return Some(OutputEvent::Lost { error, reason: "failed".to_owned() });
+                }
                 let output = core.options.output.open(core.channels, &core.progress, now);
                 let is_connected = output.is_connected();
                 self.output = Some(output);

@@ -37,7 +37,7 @@ pub use pool::Worker;
 pub use pool::{Pool, Waker, suspend, turn_is_over};
 pub use reactor::UdpSocket;
 pub use task::Task;
-pub use wheel::{Seat, Spoke, Turn, Wheels};
+pub use wheel::{Load, Seat, Spoke, Turn, Wheels};
 
 /// The largest number of threads that the process has, for all sessions together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +128,11 @@ fn runtime(name: &str, threads: usize, on_start: fn()) -> Result<Runtime> {
             .build()
     };
     catch_unwind(build).map_err(|_| refused(&"no thread for I/O"))?.map_err(|error| refused(&error))
+}
+
+/// Returns the load of the wheels; without starting them, if no session was made yet.
+pub fn load() -> Load {
+    THREADS.get().map_or(Load { wheels: Budget::here().wheel, ..Load::default() }, |threads| threads.wheels.load())
 }
 
 fn refused(reason: &dyn std::fmt::Display) -> SpeakerError {

@@ -122,16 +122,45 @@ impl<T> Inbox<T> {
 struct Shared {
     inbox: Inbox<Arc<dyn Spoke>>,
     sockets: Arc<Sockets>,
-    /// In thousandths of a core.
+    /// As last measured, in thousandths of a core.
     load: AtomicU64,
+    /// When it was measured, in milliseconds since `begun`.
+    measured_at: AtomicU64,
+    begun: Instant,
 }
 
 impl Shared {
+    /// Returns its load, in thousandths of a core: 0 if it has slept since long before now, for it is measured in rounds only.
+    fn load(&self, now: Instant) -> u64 {
+        let measured_at = self.begun + Duration::from_millis(self.measured_at.load(Ordering::Relaxed));
+        let is_asleep = self.inbox.is_asleep.load(Ordering::Acquire);
+        if is_asleep && now.saturating_duration_since(measured_at) > 2 * MEASURE_INTERVAL {
+            return 0;
+        }
+        self.load.load(Ordering::Relaxed)
+    }
+
+    fn set_load(&self, load: u64, now: Instant) {
+        self.load.store(load, Ordering::Relaxed);
+        self.measured_at.store(now.saturating_duration_since(self.begun).as_millis() as u64, Ordering::Relaxed);
+    }
+
     fn put(&self, spoke: Arc<dyn Spoke>) {
         if self.inbox.put(spoke) {
             self.sockets.wake();
         }
     }
+}
+
+/// The time that wheels spend on their sessions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// The number of wheels.
+    pub wheels: usize,
+    /// The load of all of them, in thousandths of a core.
+    pub total: u64,
+    /// The load of the busiest one, in thousandths of a core.
+    pub busiest: u64,
 }
 
 /// All wheels of the process.
@@ -141,10 +170,13 @@ impl Wheels {
     /// Starts so many wheels, or returns the operating system's error. Their spokes run in the tokio context of `runtime`.
     pub fn new(count: usize, runtime: &Handle) -> io::Result<Self> {
         let reactors = (0..count).map(|_| Reactor::new()).collect::<io::Result<Vec<_>>>()?;
+        let begun = Instant::now();
         let shared = |reactor: &Reactor| Shared {
             inbox: Inbox::default(),
             sockets: reactor.sockets().clone(),
             load: AtomicU64::new(0),
+            measured_at: AtomicU64::new(0),
+            begun,
         };
         let all: Arc<[Shared]> = reactors.iter().map(shared).collect();
         for (number, reactor) in reactors.into_iter().enumerate() {
@@ -165,13 +197,22 @@ impl Wheels {
 
     /// Adds `spoke` to the first wheel that is not full, or else to the one with the smallest load.
     pub fn add(&self, spoke: Arc<dyn Spoke>) {
-        let loads = self.0.iter().map(|wheel| wheel.load.load(Ordering::Relaxed));
+        let now = Instant::now();
+        let loads = self.0.iter().map(|wheel| wheel.load(now));
         let (index, _) = loads.enumerate().min_by_key(|(_, load)| (*load).max(FULL_LOAD)).expect("there is a wheel");
         self.0[index].load.fetch_add(INITIAL_LOAD, Ordering::Relaxed);
         spoke.seat().wheel.store(index, Ordering::Release);
         if spoke.seat().job.notify() {
             self.0[index].put(spoke);
         }
+    }
+
+    /// Returns the load of the last second.
+    pub fn load(&self) -> Load {
+        let now = Instant::now();
+        let loads = self.0.iter().map(|wheel| wheel.load(now));
+        let add = |sum: Load, load| Load { total: sum.total + load, busiest: sum.busiest.max(load), ..sum };
+        loads.fold(Load { wheels: self.0.len(), ..Load::default() }, add)
     }
 
     /// Gives `spoke` a turn, because something changed.
@@ -348,7 +389,7 @@ impl Wheel {
         }
         let mut load = costs.iter().map(|(cost, _)| cost).sum::<u64>();
         let others = self.all.iter().enumerate().filter(|(index, _)| *index != self.number);
-        let lightest = others.map(|(index, wheel)| (wheel.load.load(Ordering::Relaxed), index)).min();
+        let lightest = others.map(|(index, wheel)| (wheel.load(now), index)).min();
         if let Some((mut other, target)) = lightest {
             costs.sort_unstable_by(|one, other| other.cmp(one));
             for (cost, index) in costs {
@@ -359,7 +400,7 @@ impl Wheel {
                 }
             }
         }
-        self.all[self.number].load.store(load, Ordering::Relaxed);
+        self.all[self.number].set_load(load, now);
     }
 
     /// Moves a spoke to another wheel, where it has a turn at once.
@@ -400,6 +441,20 @@ mod tests {
 
     fn spoke(turns: impl FnMut(Instant) -> Turn + Send + 'static) -> Arc<Tested> {
         Arc::new(Tested { seat: Seat::default(), turns: Mutex::new(Box::new(turns)) })
+    }
+
+    #[test]
+    fn load_of_sleeping_wheel_is_zero() {
+        let wheels = wheels(1);
+        let wheel = &wheels.0[0];
+        let now = wheel.begun + Duration::from_secs(60);
+        wheel.set_load(400, now);
+        wheel.inbox.is_asleep.store(true, Ordering::Release);
+        let loads = [0, 2000, 2001, 60_000].map(|ms| wheel.load(now + Duration::from_millis(ms)));
+        assert_eq!(loads, [400, 400, 0, 0]);
+        // One that never sleeps has no time to measure.
+        wheel.inbox.is_asleep.store(false, Ordering::Release);
+        assert_eq!(wheel.load(now + Duration::from_secs(60)), 400);
     }
 
     const LATE: Duration = Duration::from_secs(20);
