@@ -12,12 +12,13 @@ const ROOT = path.join(__dirname, '..')
 
 /**
  * Package managers, each with what it is known by: its own file in `node_modules`, and its lockfile. `install` installs what was left out, `add` a
- * version of a package, and `run` a package's command. Yarn 1 and its successors write different files.
+ * version of a package, and `run` a package's command. Yarn 1 comes last of the two: it always
+ * leaves its own file, its successors need not.
  */
 const MANAGERS = [
   { own: '.modules.yaml', lockfile: 'pnpm-lock.yaml', install: 'pnpm install', add: 'pnpm add', run: 'pnpm exec' },
-  { own: '.yarn-integrity', lockfile: 'yarn.lock', install: 'yarn install', add: 'yarn add', run: 'yarn run' },
   { own: '.yarn-state.yml', lockfile: 'yarn.lock', install: 'yarn install', add: 'yarn add', run: 'yarn run' },
+  { own: '.yarn-integrity', lockfile: 'yarn.lock', install: 'yarn install --force', add: 'yarn add', run: 'yarn run' },
   { own: '.bun', lockfile: 'bun.lock', install: 'bun install', add: 'bun add', run: 'bunx' },
   { own: '.package-lock.json', lockfile: 'package-lock.json', install: 'npm install --include=optional', add: 'npm install', run: 'npx' }
 ]

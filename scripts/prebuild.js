@@ -90,6 +90,7 @@ function describe(platform, repository) {
     description: `The addon of speaker-session for ${platform}`,
     license,
     ...(repository && { repository: { type: 'git', url: repository } }),
+    type: 'commonjs',
     main: addon,
     files: [addon, 'THIRD-PARTY-LICENSES'],
     engines,

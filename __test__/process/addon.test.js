@@ -167,7 +167,7 @@ describe('an addon that does not load', () => {
     ['pnpm, by its lockfile', { 'pnpm-lock.yaml': '' }, 'pnpm install', 'pnpm exec'],
     ['pnpm, by node_modules', { 'node_modules/.modules.yaml': '', 'package-lock.json': '', 'yarn.lock': '' }, 'pnpm install', 'pnpm exec'],
     ['Yarn', { 'yarn.lock': '' }, 'yarn install', 'yarn run'],
-    ['Yarn 1, by node_modules', { 'node_modules/.yarn-integrity': '' }, 'yarn install', 'yarn run'],
+    ['Yarn 1, by node_modules', { 'node_modules/.yarn-integrity': '', 'yarn.lock': '' }, 'yarn install --force', 'yarn run'],
     ['Yarn 4, by node_modules', { 'node_modules/.yarn-state.yml': '' }, 'yarn install', 'yarn run'],
     ['Bun', { 'bun.lock': '' }, 'bun install', 'bunx'],
     ['npm, by node_modules', { 'node_modules/.package-lock.json': '{}', 'yarn.lock': '' }, 'npm install --include=optional', 'npx'],

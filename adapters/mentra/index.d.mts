@@ -1,0 +1,4 @@
+import { SpeakerManager } from './index.js'
+
+export * from './index.js'
+export default SpeakerManager
