@@ -3,7 +3,7 @@
 const { SpeakerError, withCause } = require('./error')
 
 /** Throws if the signal was aborted before the call began. */
-function refuseAborted(signal) {
+function throwIfAborted(signal) {
   if (signal?.aborted) throw aborted('Expected a signal that is not aborted yet but it is', signal)
 }
 
@@ -37,4 +37,4 @@ function listen(signal) {
   return entry
 }
 
-module.exports = { aborted, refuseAborted, onAbort }
+module.exports = { aborted, throwIfAborted, onAbort }

@@ -6,7 +6,7 @@
 const { aborted, onAbort } = require('./abort')
 const { bytesOf, isBytes } = require('./bytes')
 const { MAX_BYTES, tooLarge } = require('./data-url')
-const { SpeakerError, describe, kind, refuse, withCause } = require('./error')
+const { SpeakerError, describe, kind, invalidArgument, withCause } = require('./error')
 
 /** Returns true for a Readable, a web ReadableStream or another iterable, asynchronous or not (an array, a generator). */
 function isIterable(audio) {
@@ -30,21 +30,21 @@ function isResponse(audio) {
  */
 function bodyOf(audio) {
   if (isIterable(audio)) return { body: audio }
-  if (isBlob(audio)) return { body: lazily(() => audio.stream()), contentType: audio.type || undefined }
+  if (isBlob(audio)) return { body: openLazily(() => audio.stream()), contentType: audio.type || undefined }
   if (!isResponse(audio)) return undefined
   const { ok, status, statusText, body, bodyUsed, headers } = audio
   if (!ok) {
     const received = [status, statusText].filter(Boolean).join(' ')
     throw new SpeakerError('ERR_HTTP_STATUS', `Expected an HTTP status of 200–299 for audio but received ${received}`)
   }
-  if (bodyUsed) throw refuse('a Response whose body was not read yet', 'audio', audio)
-  return { body: body ?? nothing(), contentType: headers?.get?.('content-type')?.split(';', 1)[0].trim() || undefined }
+  if (bodyUsed) throw invalidArgument('a Response whose body was not read yet', 'audio', audio)
+  return { body: body ?? empty(), contentType: headers?.get?.('content-type')?.split(';', 1)[0].trim() || undefined }
 }
 
-async function* nothing() {}
+async function* empty() {}
 
 /** Returns a body that is opened only when its bytes are read. */
-function lazily(open) {
+function openLazily(open) {
   return { [Symbol.asyncIterator]: () => open()[Symbol.asyncIterator](), getReader: () => open().getReader() }
 }
 
@@ -72,7 +72,7 @@ function piece(value, format) {
 }
 
 /** Resolves with all bytes of a body, whose samples are of `format`; the limit is that of a download. */
-async function gathered(body, signal, format) {
+async function collected(body, signal, format) {
   let from
   try {
     from = reading(body)
@@ -118,4 +118,4 @@ function failed(error) {
   return withCause(new SpeakerError('ERR_STREAM', `the stream failed: ${describe(error)}`), error)
 }
 
-module.exports = { bodyOf, close, gathered, isIterable, piece, reading }
+module.exports = { bodyOf, close, collected, isIterable, piece, reading }

@@ -6,7 +6,7 @@
 
 const { types } = require('node:util')
 
-const { builtIn, refuse } = require('./error')
+const { builtIn, invalidArgument } = require('./error')
 
 const ONE_BYTE = ['Uint8Array', 'Uint8ClampedArray', 'Int8Array', 'DataView', 'ArrayBuffer', 'SharedArrayBuffer']
 
@@ -25,7 +25,7 @@ function isBytes(value) {
 function bytesOf(value, argument, format) {
   const name = builtIn(value)
   if (!ONE_BYTE.includes(name) && (SAMPLES[name] === undefined || SAMPLES[name] !== format)) {
-    throw refuse(SAMPLES[name] ? `format '${SAMPLES[name]}' beside samples, or bytes` : 'bytes', argument, value)
+    throw invalidArgument(SAMPLES[name] ? `format '${SAMPLES[name]}' beside samples, or bytes` : 'bytes', argument, value)
   }
   try {
     const [buffer, ...part] = ArrayBuffer.isView(value) ? [value.buffer, value.byteOffset, value.byteLength] : [value]
@@ -43,10 +43,10 @@ function bytesOfText(text, encoding, argument) {
   const name = typeof encoding === 'string' ? encoding.toLowerCase() : undefined
   if (!ENCODINGS.includes(name)) {
     const hint = `Buffer.from(text, 'base64') are the bytes of a text in base64`
-    throw refuse(`bytes, or a string with one of the encodings ${ENCODINGS.map((known) => `'${known}'`).join(', ')},`, argument, text, hint)
+    throw invalidArgument(`bytes, or a string with one of the encodings ${ENCODINGS.map((known) => `'${known}'`).join(', ')},`, argument, text, hint)
   }
   const bytes = name.startsWith('base64') ? base64Decoded(name === 'base64url' ? text.replace(/-/g, '+').replace(/_/g, '/') : text) : Buffer.from(text, name)
-  if (!bytes || (name === 'hex' && bytes.length * 2 !== text.length)) throw refuse(`a string in ${name}`, argument, text)
+  if (!bytes || (name === 'hex' && bytes.length * 2 !== text.length)) throw invalidArgument(`a string in ${name}`, argument, text)
   return bytes
 }
 

@@ -1,7 +1,7 @@
 'use strict'
 
 /** Accessors of a clip's native part and of its source; set inside the class, because nothing else may have them. */
-let insides
+let privateParts
 
 /** A decoded sound: the result of `SpeakerSession.clip`. */
 class SpeakerClip {
@@ -35,7 +35,7 @@ class SpeakerClip {
   }
 
   static {
-    insides = (clip) => ({ native: clip.#native, source: clip.#source })
+    privateParts = (clip) => ({ native: clip.#native, source: clip.#source })
   }
 }
 
@@ -45,12 +45,12 @@ function isClip(audio) {
 
 /** Returns the native part of a clip. */
 function nativeClip(clip) {
-  return insides(clip).native
+  return privateParts(clip).native
 }
 
 /** Returns the fields of a request that plays the source of an open clip. */
 function sourceOf(clip) {
-  const { native, source } = insides(clip)
+  const { native, source } = privateParts(clip)
   return { ...source, audio: native.copyFile() ?? undefined }
 }
 

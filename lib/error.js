@@ -21,19 +21,19 @@ class SpeakerError extends Error {
 Object.defineProperty(SpeakerError.prototype, 'name', { value: 'SpeakerError', configurable: true, writable: true })
 
 /** Returns an error of the one form "Expected <what> for <argument> but received <value>", with an optional hint behind it. */
-function refuse(expected, argument, received, hint) {
-  return complaint(expected, argument, hint ? `${show(received)}; ${hint}` : show(received))
+function invalidArgument(expected, argument, received, hint) {
+  return invalid(expected, argument, hint ? `${show(received)}; ${hint}` : show(received))
 }
 
 /** Returns the same for a secret value: not even a wrong one is shown. */
-function refuseSecret(expected, argument, received) {
-  return complaint(expected, argument, received === null || received === undefined ? String(received) : kind(received))
+function invalidSecret(expected, argument, received) {
+  return invalid(expected, argument, received === null || received === undefined ? String(received) : kind(received))
 }
 
 /** Returns the same for a URL. Some are valid without the slashes after their scheme, by which URLs are recognised elsewhere. */
-function refuseUrl(expected, argument, received) {
+function invalidUrl(expected, argument, received) {
   const isUrl = typeof received === 'string' && received.includes('@')
-  return refuse(expected, argument, isUrl ? received.replace(/^([a-z][a-z0-9+.-]*:)?\/*/i, '$1//') : received)
+  return invalidArgument(expected, argument, isUrl ? received.replace(/^([a-z][a-z0-9+.-]*:)?\/*/i, '$1//') : received)
 }
 
 /** Returns the error of a permission that Node's permission model (`--permission`) denies, with the code and fields of Node's own. */
@@ -70,7 +70,7 @@ function describe(thrown) {
   }
 }
 
-function complaint(expected, argument, received) {
+function invalid(expected, argument, received) {
   return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for ${argument} but received ${received}`)
 }
 
@@ -106,9 +106,9 @@ function builtIn(value) {
 }
 
 /** Returns an error of the system or of a library as Node would make it, from the addon's description; undefined if there is none. */
-function causeOf(told) {
-  if (!told) return undefined
-  const { message, errno } = told
+function causeOf(described) {
+  if (!described) return undefined
+  const { message, errno } = described
   const cause = new Error(message)
   return errno === undefined ? cause : Object.assign(cause, { errno: -errno, code: getSystemErrorName(-errno) })
 }
@@ -118,4 +118,4 @@ function redact(text, most) {
   return require('./native').redact(text.slice(0, LOOKED_AT), most)
 }
 
-module.exports = { SpeakerError, builtIn, causeOf, closedFor, denied, describe, ended, kind, refuse, refuseSecret, refuseUrl, withCause }
+module.exports = { SpeakerError, builtIn, causeOf, closedFor, denied, describe, ended, kind, invalidArgument, invalidSecret, invalidUrl, withCause }

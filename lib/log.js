@@ -1,6 +1,6 @@
 'use strict'
 
-const { describe, refuse } = require('./error')
+const { describe, invalidArgument } = require('./error')
 const { NativeLog } = require('./native')
 
 /** The addon's log, opened by the first listener: without one nothing is logged. */
@@ -31,10 +31,10 @@ function deliver() {
   const lines = native.take()
   for (const line of lines) {
     const logger = loggers.get(line.session)
-    if (logger) tell(logger, line)
+    if (logger) write(logger, line)
     else if (listeners.length > 0) for (const listener of [...listeners]) attempt(listener, () => listener(line))
     // This line belongs to no session: without listeners, all loggers get the report of lost lines.
-    else if (line.session === undefined) for (const each of new Set(loggers.values())) tell(each, line)
+    else if (line.session === undefined) for (const each of new Set(loggers.values())) write(each, line)
   }
   return lines.length
 }
@@ -48,23 +48,23 @@ function deliverAll() {
 }
 
 /** Calls a logger as pino is called: the fields first, then the text. */
-function tell(logger, { level, message, time, ...known }) {
+function write(logger, { level, message, time, ...known }) {
   const method = typeof logger[level] === 'function' ? level : 'debug'
   attempt(logger, () => logger[method](known, message))
 }
 
 /** Catches whatever a logger throws: it must neither end the process nor keep lines from others. */
 function attempt(logger, call) {
-  const told = (error) => {
+  const report = (error) => {
     if (faulty.has(logger)) return
     faulty.add(logger)
     process.emitWarning(`a logger failed: ${describe(error)}`, 'SpeakerSessionWarning')
   }
   try {
     const result = call()
-    if (typeof result?.then === 'function') result.then(undefined, told)
+    if (typeof result?.then === 'function') result.then(undefined, report)
   } catch (error) {
-    told(error)
+    report(error)
   }
 }
 
@@ -84,7 +84,7 @@ function remove(id) {
 }
 
 function on(listener) {
-  if (typeof listener !== 'function') throw refuse('a function', 'listener', listener)
+  if (typeof listener !== 'function') throw invalidArgument('a function', 'listener', listener)
   listeners.push(listener)
   log().takeAll(true)
 }

@@ -2,28 +2,28 @@
 
 const path = require('node:path')
 
-const { refuseAborted } = require('./abort')
+const { throwIfAborted } = require('./abort')
 const { bell } = require('./bell')
-const { gathered } = require('./body')
+const { collected } = require('./body')
 const check = require('./check')
 const { SpeakerClip } = require('./clip')
 const { SpeakerError } = require('./error')
-const { Making } = require('./making')
+const { NativeJob } = require('./native-job')
 const { NativeClip } = require('./native')
 const { useEnvironment } = require('./network')
 
 /** Makes a clip from a source. */
 async function makeClip(source) {
   const { signal, body, file, ...checked } = check.clipRequest(source)
-  refuseAborted(signal)
-  if (body) checked.audio = file(await gathered(body, signal, source.format))
+  throwIfAborted(signal)
+  if (body) checked.audio = file(await collected(body, signal, source.format))
   if (!checked.network) useEnvironment()
   const native = NativeClip.make(checked, bell)
   if (native.code !== undefined) throw new SpeakerError(native.code, native.message)
   const { contentType, headers } = checked
   const audioUrl = checked.path === undefined ? checked.url : path.resolve(checked.path)
   const clip = new SpeakerClip(native, { audioUrl, headers: headers.length > 0 ? Object.fromEntries(headers) : undefined, contentType })
-  await new Making(native, 'the clip was made').made(signal)
+  await new NativeJob(native, 'the clip was made').done(signal)
   return clip
 }
 

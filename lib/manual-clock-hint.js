@@ -5,7 +5,7 @@
 const AFTER_MS = 1000
 
 /** True once the warning was given. */
-let isTold = false
+let isShown = false
 
 /** Watches whether a session's time is advanced. */
 class ManualClockHint {
@@ -13,10 +13,10 @@ class ManualClockHint {
 
   /** Called when something waits for time to pass. */
   waits() {
-    if (isTold || this.#timer) return
+    if (isShown || this.#timer) return
     this.#timer = setTimeout(() => {
-      if (isTold) return
-      isTold = true
+      if (isShown) return
+      isShown = true
       const message = 'A playback waits on the manual clock, whose time passes only in `advance`: call `await session.advance(ms)` before its promise is awaited, ' +
         'or `close({ drain: true })`, or leave `clock` out. See docs/testing.md.'
       process.emitWarning(message, { type: 'SpeakerSessionWarning', code: 'SPEAKER_SESSION_MANUAL_CLOCK' })

@@ -1,23 +1,23 @@
 'use strict'
 
-const { refuseAborted } = require('./abort')
+const { throwIfAborted } = require('./abort')
 const { bell } = require('./bell')
-const { gathered } = require('./body')
+const { collected } = require('./body')
 const check = require('./check')
 const { SpeakerError } = require('./error')
-const { Making } = require('./making')
+const { NativeJob } = require('./native-job')
 const { NativeProbe } = require('./native')
 const { useEnvironment } = require('./network')
 
 /** Probes a source without playing it. */
 async function probe(source, options) {
   const { loudness, signal, body, file, ...checked } = check.probeRequest(source, options)
-  refuseAborted(signal)
-  if (body) checked.audio = file(await gathered(body, signal, source.format))
+  throwIfAborted(signal)
+  if (body) checked.audio = file(await collected(body, signal, source.format))
   if (!checked.network) useEnvironment()
   const native = NativeProbe.begin(checked, loudness, bell)
   if (native.code !== undefined) throw new SpeakerError(native.code, native.message)
-  await new Making(native, 'the source was probed').made(signal)
+  await new NativeJob(native, 'the source was probed').done(signal)
   const { container, codec, sampleRate, channels, durationMs = null, exact, ...found } = native.probed()
   const { integratedLufs = null, truePeakDb = null, taggedLufs = null } = found
   const tags = Object.fromEntries(found.tags)

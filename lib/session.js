@@ -3,13 +3,13 @@
 const { randomUUID } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 
-const { aborted, onAbort, refuseAborted } = require('./abort')
+const { aborted, onAbort, throwIfAborted } = require('./abort')
 const check = require('./check')
-const { SpeakerError, closedFor, refuse } = require('./error')
+const { SpeakerError, closedFor, invalidArgument } = require('./error')
 const { bell, listen } = require('./bell')
 const { nativeClip } = require('./clip')
 const log = require('./log')
-const { giveToken } = require('./livekit/give-token')
+const { provideToken } = require('./livekit/provide-token')
 const { Rpc } = require('./livekit/rpc')
 const { makeClip } = require('./make-clip')
 const { ManualClockHint } = require('./manual-clock-hint')
@@ -60,7 +60,7 @@ class SpeakerSession extends EventEmitter {
 
   async connect(options) {
     const { signal } = check.connectOptions(options)
-    refuseAborted(signal)
+    throwIfAborted(signal)
     const connected = this.#ask('connect', (ticket) => this.#native.connect(ticket))
     const ticket = this.#lastTicket
     onAbort(signal, connected, () => this.#native.abandon(ticket))
@@ -72,7 +72,7 @@ class SpeakerSession extends EventEmitter {
   playAudio(request) {
     try {
       const checked = check.playRequest(request)
-      refuseAborted(checked.signal)
+      throwIfAborted(checked.signal)
       if (checked.encoding) {
         const stream = this.#stream(request, checked, 'playAudio')
         pump(checked.body, stream, checked.encoding.format)
@@ -89,7 +89,7 @@ class SpeakerSession extends EventEmitter {
 
   createStream(request) {
     const checked = check.streamRequest(request)
-    refuseAborted(checked.signal)
+    throwIfAborted(checked.signal)
     return this.#stream(request, checked, 'createStream')
   }
 
@@ -207,8 +207,8 @@ class SpeakerSession extends EventEmitter {
 
   async interrupt(request) {
     const checked = check.interruptRequest(request)
-    const { interrupted, ...told } = this.#recorded('interrupt', request, () => this.#native.interrupt(checked))
-    return { interrupted: interrupted.map(({ state, queuePosition, ...stopped }) => stopped), ...told }
+    const { interrupted, ...details } = this.#recorded('interrupt', request, () => this.#native.interrupt(checked))
+    return { interrupted: interrupted.map(({ state, queuePosition, ...stopped }) => stopped), ...details }
   }
 
   static configure(options) {
@@ -297,7 +297,7 @@ class SpeakerSession extends EventEmitter {
   tap(options) {
     const checked = check.tapOptions(options, this.#output.channels)
     const { requestId } = checked
-    if (requestId !== undefined && !this.#pending.latest(requestId)) throw refuse('the id of a live playback', 'requestId', requestId)
+    if (requestId !== undefined && !this.#pending.latest(requestId)) throw invalidArgument('the id of a live playback', 'requestId', requestId)
     const id = ++this.#lastTap
     const native = taken(this.#native.tap(id, checked), 'tap')
     // It references the session: its reader may reference nothing else.
@@ -359,7 +359,7 @@ class SpeakerSession extends EventEmitter {
         this.#recorded('trackVolume', { trackId, ...change }, () => taken(this.#native.setTrackVolume(trackId, checked), 'setVolume'))
       },
       setPan: (trackId, { pan, fadeMs }, change) => {
-        if (this.#output.channels !== 2) throw refuse('an output of 2 channels beside it', 'pan', pan)
+        if (this.#output.channels !== 2) throw invalidArgument('an output of 2 channels beside it', 'pan', pan)
         this.#recorded('trackPan', { trackId, ...change }, () => taken(this.#native.setTrackPan(trackId, pan, fadeMs), 'setPan'))
       },
       setMuted: (request) => this.setMuted(request),
@@ -490,7 +490,7 @@ class SpeakerSession extends EventEmitter {
     } else if (ring.unheard !== undefined) {
       this.#taps.get(ring.unheard)?.destroy(new SpeakerError(ring.code, ring.message))
     } else if (ring.tokenWanted !== undefined) {
-      giveToken(this.#native, ring.tokenWanted, this.#output.token)
+      provideToken(this.#native, ring.tokenWanted, this.#output.token)
     }
   }
 
@@ -500,9 +500,9 @@ class SpeakerSession extends EventEmitter {
     this.#taps.delete(id)
   }
 
-  #event({ type, playback, cause, mark, ...told }) {
+  #event({ type, playback, cause, mark, ...details }) {
     if (DATA_EVENTS.includes(type) && this.listenerCount(type) === 0) this.#hear()
-    const event = { ...told, ...this.#pending.given(playback) }
+    const event = { ...details, ...this.#pending.given(playback) }
     try {
       if (type === 'stopped') this.#recorder?.stopped(event.reason)
       this.#emit(type, event)
@@ -529,7 +529,7 @@ class SpeakerSession extends EventEmitter {
 
 /** Checks the only event of the class. */
 function expectLog(type) {
-  if (type !== 'log') throw refuse(`'log'`, 'the event', type)
+  if (type !== 'log') throw invalidArgument(`'log'`, 'the event', type)
 }
 
 /** Returns samples of silence. The array is made here, because its failure can be reported here. */

@@ -5,7 +5,7 @@ const { Writable } = require('node:stream')
 const { close, piece, reading } = require('./body')
 const { bytesOf, bytesOfText, isBytes } = require('./bytes')
 const check = require('./check')
-const { describe, ended, refuse, withCause } = require('./error')
+const { describe, ended, invalidArgument, withCause } = require('./error')
 
 const NOTHING = new Uint8Array(0)
 
@@ -56,7 +56,7 @@ class SpeakerStream extends Writable {
     this.on('unpipe', () => this.#pipes--)
     // A listener of `failed` need not listen here too.
     this.on('error', () => {})
-    this.once('close', () => this.#tellWhoeverWaits())
+    this.once('close', () => this.#rejectLaterWaits())
     finished.then((result) => this.#over(result), (error) => this.#failed(error))
   }
 
@@ -96,7 +96,7 @@ class SpeakerStream extends Writable {
     try {
       if (typeof chunk === 'string') bytes = bytesOfText(chunk, named ?? this.#encoding, 'chunk')
       else if (isBytes(chunk)) bytes = bytesOf(chunk, 'chunk', this.#format)
-      else if (chunk !== null) throw refuse('bytes', 'chunk', chunk)
+      else if (chunk !== null) throw invalidArgument('bytes', 'chunk', chunk)
     } catch (error) {
       if (this.#pipes === 0) throw error
       this.destroy(error)
@@ -187,12 +187,12 @@ class SpeakerStream extends Writable {
   }
 
   /** Emits `error` again for `events.once(stream, 'drain')`, which listens to `error` too: so a wait that begins after the end rejects as well. */
-  #tellWhoeverWaits() {
-    const tell = () => {
+  #rejectLaterWaits() {
+    const emitError = () => {
       if (this.listenerCount('drain') > 0) this.emit('error', this.errored ?? ended(this.requestId, 'it has completed'))
     }
     this.on('newListener', (type) => {
-      if (type === 'drain') process.nextTick(tell)
+      if (type === 'drain') process.nextTick(emitError)
     })
   }
 

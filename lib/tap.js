@@ -29,20 +29,20 @@ class SpeakerTap extends Readable {
     try {
       this.push(chunk)
     } finally {
-      this.#tell()
+      this.#reportTaken()
     }
   }
 
   /** A listener that reads is waited for from the moment it is added. */
   on(event, listener) {
     super.on(event, listener)
-    this.#tell()
+    this.#reportTaken()
     return this
   }
 
   read(size) {
     const chunk = super.read(size)
-    this.#tell()
+    this.#reportTaken()
     return chunk
   }
 
@@ -56,7 +56,7 @@ class SpeakerTap extends Readable {
   }
 
   /** Reports taken frames to the addon. A full buffer without a reader is not waited for, or `advance` could wait for ever. */
-  #tell() {
+  #reportTaken() {
     const taken = this.#held - this.readableLength
     this.#held -= taken
     this.#native.took(taken, this.readableFlowing !== null || this.readableLength < MAX_WAITING)

@@ -15,7 +15,7 @@ function cached(...names) {
  * Makes a folder completely or not at all, because other processes may look for it meanwhile: `make(draft)` fills a folder beside it, and
  * returns the one that is to be moved there. If two processes do so at once, the first wins.
  */
-function makeWhole(folder, make) {
+function makeAtomically(folder, make) {
   mkdirSync(path.dirname(folder), { recursive: true })
   const draft = mkdtempSync(`${folder}-`)
   try {
@@ -26,4 +26,4 @@ function makeWhole(folder, make) {
   }
 }
 
-module.exports = { cached, makeWhole }
+module.exports = { cached, makeAtomically }

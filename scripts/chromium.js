@@ -32,7 +32,7 @@ const FLAGS = [
 
 /** Returns the path of the browser; throws with the reason if there is none. */
 function executable() {
-  return NAMES.find(debian.isThere) ?? debian.executable('chromium', 'usr/lib/chromium/chromium', { withLibraries: true })
+  return NAMES.find(debian.isInstalled) ?? debian.executable('chromium', 'usr/lib/chromium/chromium', { withLibraries: true })
 }
 
 /** A running browser. */

@@ -7,14 +7,14 @@ const { spawnSync } = require('node:child_process')
 const { existsSync, readdirSync } = require('node:fs')
 const path = require('node:path')
 
-const { cached, makeWhole } = require('./cache')
+const { cached, makeAtomically } = require('./cache')
 
 /**
  * The executable `name`, from the package of that name at `file` in it; throws with the reason if there is none. `withLibraries`: the packages that
  * it depends on and this system lacks are unpacked beside it (`libraries` returns where).
  */
 function executable(name, file, { withLibraries = false } = {}) {
-  if (isThere(name)) return name
+  if (isInstalled(name)) return name
   const folder = cached(name)
   const unpacked = path.join(folder, file)
   if (!existsSync(unpacked)) unpack(name, folder, withLibraries)
@@ -29,16 +29,16 @@ function libraries(name, program) {
   return [all, ...readdirSync(all).filter((each) => each.endsWith('-linux-gnu')).map((each) => path.join(all, each))]
 }
 
-function isThere(tool) {
+function isInstalled(tool) {
   return !spawnSync(tool, ['--version'], { stdio: 'ignore' }).error
 }
 
 function unpack(name, folder, withLibraries) {
   for (const tool of ['apt-get', 'dpkg-deb']) {
-    if (!isThere(tool)) throw new Error(`There is no ${name}: install it, or ${tool}, with which Debian's package is unpacked`)
+    if (!isInstalled(tool)) throw new Error(`There is no ${name}: install it, or ${tool}, with which Debian's package is unpacked`)
   }
   console.error(`unpacking Debian's package of ${name} into ${folder} (once)`)
-  makeWhole(folder, (draft) => {
+  makeAtomically(folder, (draft) => {
     run('apt-get', ['download', ...(withLibraries ? missing(name) : [name])], { name, cwd: draft })
     for (const file of readdirSync(draft).filter((each) => each.endsWith('.deb'))) run('dpkg-deb', ['-x', file, 'all'], { name, cwd: draft })
     return path.join(draft, 'all')
@@ -58,7 +58,7 @@ function run(tool, args, { name, cwd }) {
 }
 
 /** Returns the reason why a program is not available, or `false` if it is. For `skip`. */
-function reasonForNone(executable) {
+function whyUnavailable(executable) {
   try {
     executable()
     return false
@@ -67,4 +67,4 @@ function reasonForNone(executable) {
   }
 }
 
-module.exports = { executable, isThere, libraries, reasonForNone }
+module.exports = { executable, isInstalled, libraries, whyUnavailable }

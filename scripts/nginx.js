@@ -8,7 +8,7 @@ const os = require('node:os')
 const path = require('node:path')
 
 const debian = require('./debian')
-const { somePort } = require('./livekit-server')
+const { randomPort } = require('./livekit-server')
 const { serve } = require('./serve')
 
 /** Returns the path of nginx; throws with the reason if there is none. */
@@ -26,7 +26,7 @@ async function startNginx(directives = '') {
   const folder = path.join(all, 'files')
   mkdirSync(folder)
   writeFileSync(path.join(folder, 'ready'), 'ready')
-  const address = `127.0.0.1:${somePort()}`
+  const address = `127.0.0.1:${randomPort()}`
   const paths = TEMPORARY.map((kind) => `${kind}_temp_path ${all}/${kind};`).join(' ')
   const file = path.join(all, 'nginx.conf')
   writeFileSync(

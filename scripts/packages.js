@@ -7,7 +7,7 @@ const { createHash } = require('node:crypto')
 const { cpSync, existsSync, readFileSync } = require('node:fs')
 const path = require('node:path')
 
-const { cached, makeWhole } = require('./cache')
+const { cached, makeAtomically } = require('./cache')
 
 const WANTED = ['package.json', 'package-lock.json']
 
@@ -19,7 +19,7 @@ function installPackages(folder) {
   const installed = cached(`${name}-${hash.digest('hex').slice(0, 12)}`)
   if (existsSync(installed)) return installed
   console.error(`installing ${Object.keys(dependencies).join(', ')} into ${installed} (once)`)
-  makeWhole(installed, (draft) => {
+  makeAtomically(installed, (draft) => {
     for (const name of WANTED) cpSync(path.join(folder, name), path.join(draft, name))
     const { status, error } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: draft, stdio: ['ignore', 'ignore', 'inherit'] })
     if (status !== 0) throw new Error(`npm ci: ${error?.message ?? `ended with code ${status}`}`)

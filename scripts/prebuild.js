@@ -12,7 +12,7 @@ const { gzipSync } = require('node:zlib')
 
 const { version, license, engines } = require('../package.json')
 const { OLDEST_GLIBC, PREBUILT, packageName, platformName } = require('../lib/platform')
-const { cached, makeWhole } = require('./cache')
+const { cached, makeAtomically } = require('./cache')
 const { buildLibrary } = require('./cargo')
 const { licences } = require('./licences')
 
@@ -34,7 +34,7 @@ function installZig() {
   const python = ['python3', 'python'].find((name) => spawnSync(name, ['-m', 'pip', '--version'], { stdio: 'ignore' }).status === 0)
   if (!python) throw new Error(`There is no python3 with pip, by which ${ZIG} and ${ZIGBUILD} are installed (Debian: apt-get install python3-pip)`)
   console.error(`installing ${ZIG} and ${ZIGBUILD} into ${folder} (once)`)
-  makeWhole(folder, (draft) => {
+  makeAtomically(folder, (draft) => {
     run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:', '--target', draft, ZIG, ZIGBUILD])
     return draft
   })

@@ -285,8 +285,8 @@ test('refuses invalid lines without showing secrets', async (t) => {
       return true
     })
   }
-  refused(undefined, /an object for SpeakerLine/)
-  refused({ socket, codec, rate: 8000 }, /only socket, .* but received rate/)
+  refused(undefined, /an object for the options of SpeakerLine but received undefined/)
+  refused({ socket, codec, rate: 8000 }, /only socket, .* but received 'rate'/)
   refused({ socket: {}, codec }, /a WebSocket for socket/)
   refused({ socket, codec: 'acs' }, /a codec for codec/)
   refused({ socket, codec, maxBufferedMs: 0 }, /for maxBufferedMs/)
@@ -296,5 +296,5 @@ test('refuses invalid lines without showing secrets', async (t) => {
   assert.throws(() => twilio(), { code: 'ERR_INVALID_ARGUMENT', message: /for streamSid/ })
   socket.close()
   await once(socket, 'close')
-  refused({ socket, codec }, /an open WebSocket for socket but received readyState 3/)
+  refused({ socket, codec }, /1, an open WebSocket, for socket.readyState but received 3/)
 })

@@ -13,7 +13,7 @@ const client = require('prom-client')
 
 const { collectMetrics } = require('../../adapters/metrics')
 const { panels, templating } = require('../../adapters/metrics/dashboard.json')
-const { reasonForNone } = require('../../scripts/debian')
+const { whyUnavailable } = require('../../scripts/debian')
 const { executable, startPrometheus } = require('../../scripts/prometheus')
 
 const example = path.join(__dirname, '..', '..', 'examples', 'metrics.js')
@@ -44,7 +44,7 @@ test('the dashboard shows every metric without overlapping panels', () => {
   assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length)
 })
 
-test('every dashboard query has data in Prometheus', { skip: reasonForNone(executable) }, async (t) => {
+test('every dashboard query has data in Prometheus', { skip: whyUnavailable(executable) }, async (t) => {
   const server = spawn(process.execPath, [example, '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => server.kill('SIGKILL'))
   const [line] = await once(server.stdout.setEncoding('utf8'), 'data')

@@ -10,12 +10,12 @@ const { after, before, test } = require('node:test')
 const { once } = require('node:events')
 
 const { SpeakerSession } = require('../..')
-const { reasonForNone } = require('../../scripts/debian')
+const { whyUnavailable } = require('../../scripts/debian')
 const { executable, startNginx } = require('../../scripts/nginx')
 const { open, finish } = require('../support/session')
 const { tone } = require('../support/wav')
 
-const skip = reasonForNone(executable)
+const skip = whyUnavailable(executable)
 const clip = tone(440, 3000)
 const mp3 = readFileSync(path.join(__dirname, '..', 'fixtures', 'tone-cbr.mp3'))
 

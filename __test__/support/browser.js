@@ -10,7 +10,7 @@ const path = require('node:path')
 
 const { tonesIn } = require('../../lib/testing')
 const { Browser, executable } = require('../../scripts/chromium')
-const { reasonForNone } = require('../../scripts/debian')
+const { whyUnavailable } = require('../../scripts/debian')
 
 const SCRIPTS = { '/ear.js': 'browser/ear.js', '/recorder.js': 'browser/recorder.js' }
 /** A listener's buffer stretches and cuts sound on a busy machine; a tone with a shorter gap than this is one. */
@@ -19,7 +19,7 @@ const GAP_MS = 120
 const SILENCE_MS = 600
 
 /** The reason why there is no browser to test with, or false. */
-const skip = reasonForNone(executable)
+const skip = whyUnavailable(executable)
 
 /** Returns a page that loads these scripts, and the ear. */
 function earPage(...scripts) {

@@ -4,7 +4,7 @@
 
 const { createHash } = require('node:crypto')
 
-const { somePort, startServer } = require('../../scripts/livekit-server')
+const { randomPort, startServer } = require('../../scripts/livekit-server')
 const { Relay } = require('./relay')
 const { Tunnel } = require('./tunnel')
 
@@ -14,7 +14,7 @@ const RELAYED = { from: 30000, to: 32000 }
 /** Returns the part of LiveKit's configuration that also makes it a TURN server over UDP. */
 function embedded() {
   const [relay_range_start, relay_range_end] = [RELAYED.from, RELAYED.to]
-  return { enabled: true, bind_addresses: ['127.0.0.1'], udp_port: somePort(), relay_range_start, relay_range_end }
+  return { enabled: true, bind_addresses: ['127.0.0.1'], udp_port: randomPort(), relay_range_start, relay_range_end }
 }
 
 /** Returns true if a port is one that a TURN server relays from. */
@@ -30,7 +30,7 @@ async function openTurn(t, over, certificate) {
   const server = await startServer((config) => (config.turn = {
     ...embedded(),
     domain: 'turn.example.com',
-    ...(over !== 'udp' && { udp_port: 0, tls_port: somePort(), external_tls: over === 'tcp' }),
+    ...(over !== 'udp' && { udp_port: 0, tls_port: randomPort(), external_tls: over === 'tcp' }),
     ...(over === 'tls' && { cert_file: certificate.certFile, key_file: certificate.keyFile })
   }))
   t.after(() => server.stop())

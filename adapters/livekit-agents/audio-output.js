@@ -3,7 +3,7 @@
 // The agent's voice: an `AudioOutput` of `@livekit/agents` that plays through a `SpeakerSession`.
 
 const { SpeakerError, SpeakerSession, liveKitFromEnv } = require('../..')
-const check = require('./check')
+const check = require('../check')
 const { Segment } = require('./segment')
 
 /** The tracks of a session that this module opens. */
@@ -48,7 +48,7 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
       super(undefined, undefined, { pause: true })
       const { session, room, source, volume, gain, prebufferMs, stallTimeoutMs, ...rest } = check.options(options, 'SpeakerAudioOutput', OPTIONS)
       const given = [session, room, source].filter(Boolean).length
-      if (given !== 1) throw check.refuse('one of session, room and source', 'the options of SpeakerAudioOutput', given)
+      if (given !== 1) throw check.invalidArgument('one of session, room and source', 'the options of SpeakerAudioOutput', given)
       const trackId = check.trackId(rest.trackId, VOICE)
       this.#request = { trackId, role: 'voice', volume, gain, prebufferMs, stallTimeoutMs }
       this.#fadeOutMs = check.milliseconds(rest.fadeOutMs, 'fadeOutMs', 5)

@@ -3,7 +3,7 @@
 // Sounds behind the agent's voice, with the surface of `BackgroundAudioPlayer` of `@livekit/agents`.
 
 const { SpeakerError } = require('../..')
-const check = require('./check')
+const check = require('../check')
 const { bytesOf, formatOf, isSame } = require('./frames')
 
 /** A track of the session that the voice does not use. */
@@ -120,7 +120,7 @@ function backgroundAudio({ log, voice: { AgentSessionEventTypes, PlayHandle, get
 
     constructor(options) {
       const { session, ambientSound, thinkingSound, ...rest } = check.options(options, 'BackgroundAudio', OPTIONS)
-      if (typeof session?.playAudio !== 'function') throw check.refuse('a SpeakerSession', 'session', session)
+      if (typeof session?.playAudio !== 'function') throw check.invalidArgument('a SpeakerSession', 'session', session)
       choose(ambientSound, 'ambientSound')
       choose(thinkingSound, 'thinkingSound')
       this.#session = session
@@ -144,7 +144,7 @@ function backgroundAudio({ log, voice: { AgentSessionEventTypes, PlayHandle, get
     }
 
     play(audio, loop = false) {
-      if (audio === undefined) throw check.refuse('a sound', 'audio', audio)
+      if (audio === undefined) throw check.invalidArgument('a sound', 'audio', audio)
       return this.#play(choose(audio, 'audio'), { role: 'media', loop })
     }
 
@@ -195,7 +195,7 @@ function choose(sound, name) {
 function configOf(sound, name) {
   const config = isSource(sound) ? { source: sound } : sound
   if (isSource(config?.source)) return config
-  throw check.refuse('a path, a builtin clip, an AsyncIterable of frames, or one of these as source', name, sound)
+  throw check.invalidArgument('a path, a builtin clip, an AsyncIterable of frames, or one of these as source', name, sound)
 }
 
 function isSource(value) {

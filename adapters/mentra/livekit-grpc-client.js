@@ -48,7 +48,7 @@ class LiveKitGrpcClient {
 
   /** The callbacks of the speaker, which holds the client only weakly: playing alone must not keep it and the user's session alive. */
   static #faces(client) {
-    return { open: () => client.deref().#open(client), tell: (event) => client.deref()?.#told(event) }
+    return { open: () => client.deref().#open(client), report: (event) => client.deref()?.#report(event) }
   }
 
   /** Subscribes to the events of a session. */
@@ -198,7 +198,7 @@ class LiveKitGrpcClient {
     return isPlaybackEnabled() ? undefined : failure('ERR_UNSUPPORTED_OPERATION', 'Expected SERVER_PLAYBACK_ENABLED to be on')
   }
 
-  #told(event) {
+  #report(event) {
     const { type, requestId, success, durationMs, error, reason } = event
     this.#log(error && error !== 'cancelled' ? 'warn' : 'debug', event, 'PlayAudio event')
     if (this.#onEvent) this.#guard(() => this.#onEvent(event))

@@ -3,9 +3,9 @@
 // In place of the cloud's SpeakerManager: it plays into the user's room itself, where that one asked a bridge to.
 
 const { EventEmitter } = require('node:events')
-const { inspect } = require('node:util')
 
-const { SpeakerError, SpeakerSession, liveKitFromEnv } = require('../..')
+const { SpeakerSession, liveKitFromEnv } = require('../..')
+const { invalidArgument } = require('../check')
 const { hasLiveKit, isPlaybackEnabled, sessionOptions } = require('./settings')
 const { Speaker, failure } = require('./speaker')
 
@@ -45,8 +45,7 @@ class SpeakerManager extends EventEmitter {
   constructor(session, { shadow = false, leaveAfterMs = FIVE_MINUTES_MS, cooldownMs = FIVE_MINUTES_MS, ...options } = {}) {
     super()
     for (const [name, ms] of Object.entries({ leaveAfterMs, cooldownMs })) {
-      if (typeof ms === 'number' && ms >= 0) continue
-      throw new SpeakerError('ERR_INVALID_ARGUMENT', `Expected a number of milliseconds, 0 or more, for ${name} but received ${inspect(ms)}`)
+      if (typeof ms !== 'number' || !(ms >= 0)) throw invalidArgument('a number of milliseconds, 0 or more,', name, ms)
     }
     this.#session = session
     this.#options = options
@@ -59,7 +58,7 @@ class SpeakerManager extends EventEmitter {
 
   /** The callbacks of the speaker, which holds the manager only weakly: playing alone must not keep it and the user's session alive. */
   static #faces(manager) {
-    return { open: () => manager.deref().#open(), tell: (event, job) => manager.deref()?.#told(event, job) }
+    return { open: () => manager.deref().#open(), report: (event, job) => manager.deref()?.#report(event, job) }
   }
 
   get speakerSession() {
@@ -162,7 +161,7 @@ class SpeakerManager extends EventEmitter {
     }
   }
 
-  #told(event, job) {
+  #report(event, job) {
     if (event.code === 'ERR_JOIN_FAILED') this.#cool(event)
     this.handleBridgeEvent(event)
     if (!job) return

@@ -23,7 +23,7 @@ const LONGEST_MS = 0x7fffffff
 
 class Speaker {
   #open
-  #tell
+  #report
   #leaveAfterMs
   #leave
   #session = null
@@ -33,9 +33,9 @@ class Speaker {
    * `open` opens a session when one is needed, and may throw. `tell` is called with each event of a job, and the job. A room that was idle
    * for `leaveAfterMs` is left.
    */
-  constructor({ open, tell, leaveAfterMs = Infinity }) {
+  constructor({ open, report, leaveAfterMs = Infinity }) {
     this.#open = open
-    this.#tell = tell
+    this.#report = report
     this.#leaveAfterMs = leaveAfterMs
   }
 
@@ -102,7 +102,7 @@ class Speaker {
 
   #started(job) {
     job.state = 'streaming'
-    this.#tell({ type: 'play_started', requestId: job.requestId, url: shown(job.audioUrl) }, job)
+    this.#report({ type: 'play_started', requestId: job.requestId, url: shown(job.audioUrl) }, job)
   }
 
   #over(job, { outcome, reason, durationMs }) {
@@ -116,7 +116,7 @@ class Speaker {
     // The same request again gets the answer of the first.
     if (error.code === 'ERR_DUPLICATE_REQUEST') {
       this.#jobs.delete(job)
-      this.#tell({ type: 'error', requestId: job.requestId, ...told })
+      this.#report({ type: 'error', requestId: job.requestId, ...told })
       return
     }
     if (GONE.includes(error.code)) this.close().catch(() => {})
@@ -129,7 +129,7 @@ class Speaker {
     if (how.error) job.error = how.error
     this.#jobs.delete(job)
     this.#rest()
-    this.#tell({ type: 'play_complete', requestId: job.requestId, url: shown(job.audioUrl), durationMs: job.durationMs, ...how }, job)
+    this.#report({ type: 'play_complete', requestId: job.requestId, url: shown(job.audioUrl), durationMs: job.durationMs, ...how }, job)
   }
 
   #rest() {

@@ -2,14 +2,14 @@
 
 // The messages of telephone services.
 
-const { refuse } = require('./socket')
+const { invalidArgument } = require('../check')
 
 /**
  * Azure Communication Services, bidirectional media streaming:
  * https://learn.microsoft.com/azure/communication-services/how-tos/call-automation/audio-streaming-quickstart
  */
 function acs({ sampleRate = 16000 } = {}) {
-  if (![16000, 24000].includes(sampleRate)) throw refuse('16000 or 24000', 'sampleRate', sampleRate)
+  if (![16000, 24000].includes(sampleRate)) throw invalidArgument('16000 or 24000', 'sampleRate', sampleRate)
   return {
     format: 's16',
     sampleRate,
@@ -20,7 +20,7 @@ function acs({ sampleRate = 16000 } = {}) {
 
 /** Twilio, bidirectional Media Streams: https://www.twilio.com/docs/voice/media-streams/websocket-messages */
 function twilio({ streamSid } = {}) {
-  if (typeof streamSid !== 'string' || streamSid === '') throw refuse('a non-empty string', 'streamSid', streamSid)
+  if (typeof streamSid !== 'string' || streamSid === '') throw invalidArgument('a non-empty string', 'streamSid', streamSid)
   return {
     format: 'mulaw',
     sampleRate: 8000,

@@ -1,7 +1,8 @@
 'use strict'
 
 const { SpeakerSession } = require('../..')
-const { knownOptions, listen, openSocket, parsed, refuse, send } = require('./socket')
+const check = require('../check')
+const { listen, openSocket, parsed, send } = require('./socket')
 
 const OPEN = 1
 const FRAME_MS = 20
@@ -27,14 +28,12 @@ class SpeakerLine {
   #isLost = false
 
   constructor(options) {
-    const { socket, codec, continuous, maxBufferedMs = 1000, clock, session = {} } = knownOptions(options, 'SpeakerLine', OPTIONS)
-    if (typeof codec?.audio !== 'function' || typeof codec.clear !== 'function') throw refuse('a codec', 'codec', codec)
-    const fits = typeof maxBufferedMs === 'number' && maxBufferedMs >= FRAME_MS && maxBufferedMs <= 60_000
-    if (!fits) throw refuse(`a number from ${FRAME_MS} to 60000`, 'maxBufferedMs', maxBufferedMs)
-    if (session?.output !== undefined) throw refuse('options without an output', 'session', session)
+    const { socket, codec, continuous, maxBufferedMs, clock, session = {} } = check.options(options, 'SpeakerLine', OPTIONS)
+    if (typeof codec?.audio !== 'function' || typeof codec.clear !== 'function') throw check.invalidArgument('a codec', 'codec', codec)
+    if (session?.output !== undefined) throw check.invalidArgument('options without an output', 'session', session)
     this.#socket = openSocket(socket)
     this.#codec = codec
-    this.#maxBufferedMs = maxBufferedMs
+    this.#maxBufferedMs = check.number(maxBufferedMs, 'maxBufferedMs', 1000, FRAME_MS, 60_000)
     const { format, sampleRate } = codec
     const onFrame = (frame, { atMs }) => this.#frame(frame, atMs)
     this.#session = new SpeakerSession({

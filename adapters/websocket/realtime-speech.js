@@ -1,6 +1,7 @@
 'use strict'
 
-const { knownOptions, listen, openSocket, parsed, refuse, send } = require('./socket')
+const check = require('../check')
+const { listen, openSocket, parsed, send } = require('./socket')
 
 const OPTIONS = ['socket', 'line', 'session', 'stream', 'interrupts']
 
@@ -24,8 +25,8 @@ class RealtimeSpeech {
   #items = new Map()
 
   constructor(options) {
-    const { socket, line, session = line?.session, stream = {}, interrupts = true } = knownOptions(options, 'RealtimeSpeech', OPTIONS)
-    if (typeof session?.createStream !== 'function') throw refuse('a line or a session', 'session', session)
+    const { socket, line, session = line?.session, stream = {}, interrupts = true } = check.options(options, 'RealtimeSpeech', OPTIONS)
+    if (typeof session?.createStream !== 'function') throw check.invalidArgument('a line or a session', 'session', session)
     this.#socket = openSocket(socket)
     this.#session = session
     this.#player = line ?? session
@@ -89,7 +90,7 @@ class RealtimeSpeech {
 
   /** Handles the end of an item; `heard` is the result of its playback, or the error. */
   #over(itemId, item, { outcome, positionMs = 0 }) {
-    if (!item.isOver && outcome !== 'completed') this.#tell(itemId, item, positionMs)
+    if (!item.isOver && outcome !== 'completed') this.#truncateItem(itemId, item, positionMs)
     item.isOver = true
     if (item.isDone) this.#items.delete(itemId)
   }
@@ -118,14 +119,14 @@ class RealtimeSpeech {
       const item = this.#items.get(group)
       if (!item || item.isOver) continue
       item.isOver = true
-      this.#tell(group, item, heardMs)
+      this.#truncateItem(group, item, heardMs)
       if (!item.isDone) cut.push(item)
     }
     return cut
   }
 
   /** Reports to the model how much of an item was heard. */
-  #tell(item_id, { contentIndex: content_index }, heardMs) {
+  #truncateItem(item_id, { contentIndex: content_index }, heardMs) {
     this.#send({ type: 'conversation.item.truncate', item_id, content_index, audio_end_ms: Math.floor(heardMs) })
   }
 

@@ -1,23 +1,15 @@
 'use strict'
 
-// Helpers for WebSockets and arguments.
+// Helpers for WebSockets.
 
-const { SpeakerError } = require('../..')
-
-/** Returns the error of an invalid argument. */
-function refuse(expected, argument, received) {
-  // No content of an object is shown: a socket has a URL.
-  const isObject = typeof received === 'object' && received !== null
-  const shown = isObject ? `an object of ${received.constructor?.name}` : String(received).slice(0, 200)
-  return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for ${argument} but received ${shown}`)
-}
+const { invalidArgument } = require('../check')
 
 const OPEN = 1
 
 /** Returns the socket if it is open, and throws otherwise. */
 function openSocket(socket) {
-  if (typeof socket?.send !== 'function') throw refuse('a WebSocket', 'socket', socket)
-  if (socket.readyState !== OPEN) throw refuse('an open WebSocket', 'socket', `readyState ${socket.readyState}`)
+  if (typeof socket?.send !== 'function') throw invalidArgument('a WebSocket', 'socket', socket)
+  if (socket.readyState !== OPEN) throw invalidArgument('1, an open WebSocket,', 'socket.readyState', socket.readyState)
   return socket
 }
 
@@ -46,14 +38,6 @@ function parsed(message) {
   }
 }
 
-/** Returns the options, which must be an object with no other keys than `known`. */
-function knownOptions(options, name, known) {
-  if (typeof options !== 'object' || options === null) throw refuse('an object', name, options)
-  const unknown = Object.keys(options).find((key) => !known.includes(key))
-  if (unknown !== undefined) throw refuse(`only ${known.join(', ')}`, `the options of ${name}`, unknown)
-  return options
-}
-
 /** Subscribes to the messages and the close event of a socket, if it has events. */
 function listen(socket, { message, close }) {
   if (typeof socket.addEventListener !== 'function') return
@@ -61,4 +45,4 @@ function listen(socket, { message, close }) {
   socket.addEventListener('close', close)
 }
 
-module.exports = { refuse, knownOptions, openSocket, listen, send, parsed }
+module.exports = { openSocket, listen, send, parsed }

@@ -4,7 +4,7 @@
 
 const { types } = require('node:util')
 
-const { refuse, refuseSecret, refuseUrl } = require('../error')
+const { invalidArgument, invalidSecret, invalidUrl } = require('../error')
 const { writable } = require('./permission')
 const { attributes: participantAttributes } = require('./targets')
 const { MAX_MS, OVERLAPS, REQUIRED, check, filePath, object, fetchLimits, isUrl, loudness, network } = require('./values')
@@ -30,12 +30,12 @@ const G711 = ['mulaw', 'alaw']
 const BITRATES = [48000, 64000]
 
 function outputOptions(output) {
-  if (typeof output !== 'object' || output === null) throw refuse('an object', 'output', output)
+  if (typeof output !== 'object' || output === null) throw invalidArgument('an object', 'output', output)
   const type = check.choice(output.type, 'output.type', Object.keys(OUTPUTS))
   const { known, format } = OUTPUTS[type]
   object(output, 'output', known)
-  if (type === 'pcm' && typeof output.onFrame !== 'function') throw refuse('a function', 'output.onFrame', output.onFrame)
-  if (type === 'wav' && output.path === undefined) throw refuse('a path or a file: URL', 'output.path', undefined)
+  if (type === 'pcm' && typeof output.onFrame !== 'function') throw invalidArgument('a function', 'output.onFrame', output.onFrame)
+  if (type === 'wav' && output.path === undefined) throw invalidArgument('a path or a file: URL', 'output.path', undefined)
   if (type === 'livekit') roomOptions(output)
   const written = frames(output, 'output.', { format, channels: 1 })
   return {
@@ -67,13 +67,13 @@ function frames(options, prefix, { format, channels }) {
   const sampleFormat = check.oneOf(options.format, `${prefix}format`, format, ['s16', 'f32', ...G711])
   const isG711 = G711.includes(sampleFormat)
   const sampleRate = check.integer(options.sampleRate, `${prefix}sampleRate`, isG711 ? 8000 : 48000, 8000, 192000)
-  if (isG711 && sampleRate !== 8000) throw refuse(`8000 beside format '${sampleFormat}'`, `${prefix}sampleRate`, sampleRate)
+  if (isG711 && sampleRate !== 8000) throw invalidArgument(`8000 beside format '${sampleFormat}'`, `${prefix}sampleRate`, sampleRate)
   const frameMs = check.integer(options.frameMs, `${prefix}frameMs`, 20, 10, 100)
   if ((sampleRate * frameMs) % 1000 !== 0) {
-    throw refuse(`a length that is a whole number of samples at ${sampleRate} Hz`, `${prefix}frameMs`, frameMs)
+    throw invalidArgument(`a length that is a whole number of samples at ${sampleRate} Hz`, `${prefix}frameMs`, frameMs)
   }
   const dither = check.boolean(options.dither, `${prefix}dither`, false)
-  if (dither && sampleFormat !== 's16') throw refuse(`format 's16' beside it`, `${prefix}dither`, sampleFormat)
+  if (dither && sampleFormat !== 's16') throw invalidArgument(`format 's16' beside it`, `${prefix}dither`, sampleFormat)
   return {
     format: sampleFormat,
     dither,
@@ -91,8 +91,8 @@ function tapOptions(options = {}, channels) {
   object(options, 'tap', ['trackId', 'requestId', ...FRAMES])
   const { trackId, requestId } = options
   const lost = ['trackId', 'requestId'].find((name) => options[name] === undefined && name in options)
-  if (lost) throw refuse(lost === 'trackId' ? 'an integer from 0 to 65535' : 'a non-empty string', lost, undefined, `without ${lost} all is tapped`)
-  if (trackId !== undefined && requestId !== undefined) throw refuse('either trackId or requestId', 'tap', options)
+  if (lost) throw invalidArgument(lost === 'trackId' ? 'an integer from 0 to 65535' : 'a non-empty string', lost, undefined, `without ${lost} all is tapped`)
+  if (trackId !== undefined && requestId !== undefined) throw invalidArgument('either trackId or requestId', 'tap', options)
   return {
     ...frames(options, '', { format: 's16', channels }),
     trackId: check.integer(trackId, 'trackId', undefined, 0, 0xffff),
@@ -131,10 +131,10 @@ function roomFromEnv(options) {
 
 function roomOptions({ url, token }) {
   if (typeof url !== 'string' || !/^(ws|http)s?:/.test(url) || !URL.canParse(url)) {
-    throw refuseUrl('a ws(s) or http(s) URL', 'output.url', url)
+    throw invalidUrl('a ws(s) or http(s) URL', 'output.url', url)
   }
   const isToken = typeof token === 'function' || (typeof token === 'string' && token !== '')
-  if (!isToken) throw refuseSecret('a non-empty string or a function', 'output.token', token)
+  if (!isToken) throw invalidSecret('a non-empty string or a function', 'output.token', token)
 }
 
 /** The tracks that `publish: 'connect'` publishes besides those with a name of their own. */
@@ -162,7 +162,7 @@ function tracks({ publish, trackNames, trackSources }) {
 
 /** Validates an object whose keys are numbers of tracks. Returns a Map of its values, each as `valid` returns it. */
 function byTrack(values = {}, field, valid) {
-  if (typeof values !== 'object' || values === null) throw refuse('an object', field, values)
+  if (typeof values !== 'object' || values === null) throw invalidArgument('an object', field, values)
   return new Map((types.isMap(values) ? [...values] : Object.entries(values)).map(([key, value]) => {
     const trackId = check.integer(Number(key), `a key of ${field}`, undefined, 0, 0xffff)
     return [trackId, valid(value, `${field}[${key}]`)]
@@ -235,7 +235,7 @@ function sessionOptions(options) {
 function logger(value) {
   if (value === undefined) return undefined
   const fits = (typeof value === 'object' || typeof value === 'function') && ['debug', 'info', 'warn', 'error'].every((level) => typeof value?.[level] === 'function')
-  if (!fits) throw refuse('an object with the methods debug, info, warn and error', 'logger', value)
+  if (!fits) throw invalidArgument('an object with the methods debug, info, warn and error', 'logger', value)
   return value
 }
 
@@ -279,7 +279,7 @@ function environmentNetwork() {
     try {
       value = JSON.parse(text)
     } catch {
-      throw refuse(`'any', 'public' or an object as JSON`, name, text)
+      throw invalidArgument(`'any', 'public' or an object as JSON`, name, text)
     }
   }
   return network(value, name)

@@ -11,7 +11,7 @@ const { isClip } = require('../clip')
 const { readDataUrl } = require('../data-url')
 const { isVoice } = require('../voice')
 const { wavHeader } = require('../wav-header')
-const { refuse, refuseSecret, refuseUrl } = require('../error')
+const { invalidArgument, invalidSecret, invalidUrl } = require('../error')
 const { readable } = require('./permission')
 const { MAX_MS, OVERLAPS, REQUIRED, ROLES, check, fetchLimits, isUrl, loudness, network, object } = require('./values')
 
@@ -24,20 +24,20 @@ function sourceAt(audioUrl) {
   const scheme = SCHEME.exec(url)?.[1].toLowerCase()
   const expected = 'an http(s) URL, a data: URL, a file: URL or a path'
   // A protocol-relative URL (//host/path) as in web pages; there is no scheme here for it to inherit.
-  if (/^\/\/[^/]/.test(url)) throw refuse(expected, 'audioUrl', url, 'a URL needs its scheme, as https:')
+  if (/^\/\/[^/]/.test(url)) throw invalidArgument(expected, 'audioUrl', url, 'a URL needs its scheme, as https:')
   if (scheme === undefined) return { path: readable(url, 'audioUrl') }
   if (scheme === 'data') {
     const data = readDataUrl(url, 'audioUrl')
-    if (!data) throw refuse('a data: URL with a comma, and sound base64 if that is said', 'audioUrl', 'data:…')
+    if (!data) throw invalidArgument('a data: URL with a comma, and sound base64 if that is said', 'audioUrl', 'data:…')
     return data
   }
-  if (!['http', 'https', 'file'].includes(scheme) || !URL.canParse(url)) throw refuseUrl(expected, 'audioUrl', url)
+  if (!['http', 'https', 'file'].includes(scheme) || !URL.canParse(url)) throw invalidUrl(expected, 'audioUrl', url)
   if (scheme !== 'file') return { url: new URL(url).href }
   let file
   try {
     file = fileURLToPath(url)
   } catch {
-    throw refuseUrl(expected, 'audioUrl', url)
+    throw invalidUrl(expected, 'audioUrl', url)
   }
   return { path: readable(file, 'audioUrl') }
 }
@@ -49,10 +49,10 @@ function sourceAt(audioUrl) {
 function headerPairs(headers) {
   if (headers === undefined) return []
   const expected = 'an object of strings, a Headers, a Map or pairs'
-  if (typeof headers !== 'object' || headers === null) throw refuseSecret(expected, 'headers', headers)
+  if (typeof headers !== 'object' || headers === null) throw invalidSecret(expected, 'headers', headers)
   const pairs = new Map()
   for (const pair of entriesOf(headers)) {
-    if (pair?.length !== 2) throw refuseSecret(expected, 'headers', headers)
+    if (pair?.length !== 2) throw invalidSecret(expected, 'headers', headers)
     const [name, value] = pair
     if (value === undefined) continue
     const key = headerName(name).toLowerCase()
@@ -78,19 +78,19 @@ function headerName(name) {
     if (typeof name !== 'string') throw name
     validateHeaderName(name)
   } catch {
-    throw refuseSecret('names that HTTP allows', 'headers', name)
+    throw invalidSecret('names that HTTP allows', 'headers', name)
   }
   return name
 }
 
 /** Blanks around a value are not part of it (RFC 9110, 5.5). */
 function headerValue(name, value) {
-  if (typeof value !== 'string' && typeof value !== 'number') throw refuseSecret('a string', `headers['${name}']`, value)
+  if (typeof value !== 'string' && typeof value !== 'number') throw invalidSecret('a string', `headers['${name}']`, value)
   const text = String(value).replace(/^[ \t]+|[ \t]+$/g, '')
   try {
     validateHeaderValue(name, text)
   } catch {
-    throw refuseSecret('characters that HTTP allows', `headers['${name}']`, value)
+    throw invalidSecret('characters that HTTP allows', `headers['${name}']`, value)
   }
   return text
 }
@@ -139,7 +139,7 @@ const STREAM_FORMATS = [...RAW_FORMATS, 'mp3', 'ogg', 'wav', 'flac', 'aac', 'm4a
 function passes(loop = false) {
   if (typeof loop === 'boolean') return loop ? undefined : 1
   const fits = Number.isInteger(loop) && loop >= 1 && loop <= MAX_LOOP
-  if (!fits) throw refuse(`a boolean or an integer from 1 to ${MAX_LOOP}`, 'loop', loop)
+  if (!fits) throw invalidArgument(`a boolean or an integer from 1 to ${MAX_LOOP}`, 'loop', loop)
   return loop
 }
 
@@ -158,14 +158,14 @@ function prebuffer(value = MIN_PREBUFFER_MS) {
 function encoding({ format, sampleRate, channels }, more) {
   check.oneOf(format, 'format', undefined, STREAM_FORMATS)
   if (!RAW_FORMATS.includes(format)) {
-    if (sampleRate !== undefined) throw refuse('a format of raw samples beside it', 'sampleRate', format)
-    if (channels !== undefined) throw refuse('a format of raw samples beside it', 'channels', format)
+    if (sampleRate !== undefined) throw invalidArgument('a format of raw samples beside it', 'sampleRate', format)
+    if (channels !== undefined) throw invalidArgument('a format of raw samples beside it', 'channels', format)
     return { format, sampleRate: 0, channels: 0, more }
   }
   const known = TELEPHONE_RATES[format]
-  if (sampleRate === undefined && !known) throw refuse(`the sample rate of '${format}'`, 'sampleRate', undefined)
+  if (sampleRate === undefined && !known) throw invalidArgument(`the sample rate of '${format}'`, 'sampleRate', undefined)
   const rate = check.integer(sampleRate, 'sampleRate', known, 8000, 192000)
-  if (known && rate !== known) throw refuse(`${known} beside format '${format}'`, 'sampleRate', rate)
+  if (known && rate !== known) throw invalidArgument(`${known} beside format '${format}'`, 'sampleRate', rate)
   return {
     format,
     sampleRate: rate,
@@ -184,7 +184,7 @@ function playRequest(request) {
   oneSource(request, 'playAudio')
   const given = audio === undefined ? undefined : bytes(request)
   const needless = (given ? PACE : WRITTEN).find((key) => request[key] !== undefined)
-  if (needless !== undefined && !given?.body) throw refuse(given ? PIECES : BYTES, needless, request[needless])
+  if (needless !== undefined && !given?.body) throw invalidArgument(given ? PIECES : BYTES, needless, request[needless])
   const checked = playback(request)
   checked.headers = headerPairs(request.headers)
   return { ...checked, ...(given ?? sourceAt(audioUrl)), ...contentType(request) }
@@ -198,7 +198,7 @@ function contentType(request) {
 
 function oneSource({ audioUrl, audio }, argument) {
   if ((audioUrl === undefined) !== (audio === undefined)) return
-  throw refuse('either audioUrl or audio', argument, audio === undefined ? undefined : 'both')
+  throw invalidArgument('either audioUrl or audio', argument, audio === undefined ? undefined : 'both')
 }
 
 function clipRequest(source) {
@@ -220,7 +220,7 @@ function wholeSource(source, call) {
   const { audioUrl, audio } = source
   oneSource(source, call)
   const needless = audio === undefined && ENCODING.find((key) => source[key] !== undefined)
-  if (needless) throw refuse(BYTES, needless, source[needless])
+  if (needless) throw invalidArgument(BYTES, needless, source[needless])
   return {
     headers: headerPairs(source.headers),
     ...fetchLimits(source),
@@ -246,7 +246,7 @@ const BYTES_OR_PIECES = 'a Buffer, typed array, ArrayBuffer, Blob, Response, Rea
 /** Refuses text as audio: it may be a path or bytes, and neither is guessed. */
 function refuseAudio(expected, audio) {
   const hint = `paths and URLs are audioUrl, and Buffer.from(text, 'base64') are the bytes of a text in base64`
-  return refuse(expected, 'audio', audio, typeof audio === 'string' ? hint : undefined)
+  return invalidArgument(expected, 'audio', audio, typeof audio === 'string' ? hint : undefined)
 }
 
 /** Returns a function that makes a file of bytes: of raw samples a WAV file, which can be played again, sought and looped like any other. */
@@ -266,21 +266,21 @@ function bytes(request) {
   if (isBytes(audio)) return { audio: fileOf(request)(audio) }
   const given = bodyOf(audio)
   if (!given) throw refuseAudio(BYTES_OR_PIECES.replace('Blob', 'clip, voice, Blob'), audio)
-  if (passes(request.loop) !== 1) throw refuse('audio that can be read again beside it', 'loop', request.loop)
+  if (passes(request.loop) !== 1) throw invalidArgument('audio that can be read again beside it', 'loop', request.loop)
   return { ...written(request, true), ...given }
 }
 
 /** Refuses a format for a clip, which is decoded already. */
 function withoutEncoding(request) {
   const needless = ENCODING.find((key) => request[key] !== undefined)
-  if (needless) throw refuse(BYTES, needless, request[needless])
+  if (needless) throw invalidArgument(BYTES, needless, request[needless])
   return request
 }
 
 /** Validates a voice as a source; it has a fixed format, and neither a start nor an end to count from. */
 function voice(request) {
   const needless = [...SECTION, ...WRITTEN, 'loop', 'loudness', 'headers', 'contentType'].find((key) => request[key] !== undefined)
-  if (needless !== undefined) throw refuse('audio that is no voice beside it', needless, request[needless])
+  if (needless !== undefined) throw invalidArgument('audio that is no voice beside it', needless, request[needless])
   return { voice: request.audio }
 }
 
@@ -331,7 +331,7 @@ function moveRequest(request) {
 function interruptRequest(request = {}) {
   object(request, 'interrupt', ['keep', 'reason', 'fadeOutMs', 'afterMs'])
   const { keep = [] } = request
-  if (!Array.isArray(keep)) throw refuse('an array of roles', 'keep', keep)
+  if (!Array.isArray(keep)) throw invalidArgument('an array of roles', 'keep', keep)
   return {
     keep: keep.map((role) => check.choice(role, 'keep', ROLES)),
     reason: check.text(request.reason, 'reason', 'interrupted'),
@@ -349,7 +349,7 @@ function connectOptions(options = {}) {
 function closeOptions(options = {}) {
   const { drain, withinMs } = object(options, 'close', ['drain', 'withinMs'])
   const drains = check.boolean(drain, 'drain', false)
-  if (withinMs !== undefined && !drains) throw refuse('drain: true beside it', 'withinMs', withinMs)
+  if (withinMs !== undefined && !drains) throw invalidArgument('drain: true beside it', 'withinMs', withinMs)
   return { drains, withinMs: check.number(withinMs, 'withinMs', 30000, 1, MAX_MS) }
 }
 

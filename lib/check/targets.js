@@ -2,7 +2,7 @@
 
 // Validates marks, stop, pause, resume, seek, volume and mute requests, settings of a track, and what a participant sets and sends.
 
-const { refuse } = require('../error')
+const { invalidArgument } = require('../error')
 const { MAX_MS, MAX_PAYLOAD, REQUIRED, check, object } = require('./values')
 
 const TARGET = ['requestId', 'trackId', 'group']
@@ -14,8 +14,8 @@ const TARGET = ['requestId', 'trackId', 'group']
 function target(value, call, options = []) {
   const { requestId, trackId, group } = object(value, call, [...TARGET, ...options])
   const lost = TARGET.find((name) => value[name] === undefined && name in value)
-  if (lost) throw refuse(lost === 'trackId' ? 'an integer from 0 to 65535' : 'a non-empty string', lost, undefined, `without ${lost} it is for everything`)
-  if (TARGET.filter((name) => value[name] !== undefined).length > 1) throw refuse('only one of requestId, trackId and group', call, value)
+  if (lost) throw invalidArgument(lost === 'trackId' ? 'an integer from 0 to 65535' : 'a non-empty string', lost, undefined, `without ${lost} it is for everything`)
+  if (TARGET.filter((name) => value[name] !== undefined).length > 1) throw invalidArgument('only one of requestId, trackId and group', call, value)
   return {
     requestId: check.id(requestId, 'requestId', undefined),
     trackId: check.integer(trackId, 'trackId', undefined, 0, 0xffff),
@@ -33,7 +33,7 @@ function markName(value) {
 }
 
 function stopRequest(request = {}) {
-  if (request.ahead === true && request.requestId === undefined) throw refuse('a requestId beside it', 'ahead', true)
+  if (request.ahead === true && request.requestId === undefined) throw invalidArgument('a requestId beside it', 'ahead', true)
   return {
     target: target(request, 'stopAudio', ['reason', 'fadeOutMs', 'ahead']),
     reason: check.text(request.reason, 'reason', 'stopped'),
@@ -78,7 +78,7 @@ function muteRequest(request) {
 function trackVolume(change) {
   object(change, 'setVolume', ['volume', 'gain', 'fadeMs'])
   const { volume, gain, fadeMs } = change
-  if (volume === undefined && gain === undefined) throw refuse('a volume or a gain', 'setVolume', change)
+  if (volume === undefined && gain === undefined) throw invalidArgument('a volume or a gain', 'setVolume', change)
   return {
     volume: check.number(volume, 'volume', undefined, 0, 1),
     gain: check.number(gain, 'gain', undefined, 0, 4),
@@ -116,8 +116,8 @@ function text(value, argument) {
 function attributes(value) {
   const entries = Object.entries(object(value, 'attributes', Object.keys(Object(value))))
   for (const [key, value] of entries) {
-    if (typeof value !== 'string' || !value.isWellFormed()) throw refuse('a string of well-formed Unicode', `attributes.${key}`, value)
-    if (key === '' || !key.isWellFormed()) throw refuse('non-empty keys of well-formed Unicode', 'attributes', key)
+    if (typeof value !== 'string' || !value.isWellFormed()) throw invalidArgument('a string of well-formed Unicode', `attributes.${key}`, value)
+    if (key === '' || !key.isWellFormed()) throw invalidArgument('non-empty keys of well-formed Unicode', 'attributes', key)
   }
   return Object.fromEntries(entries)
 }
@@ -131,29 +131,29 @@ const MAX_ADDRESS = 32 * 1024
 /** Validates data and its recipients. A string is sent as UTF-8. */
 function dataRequest(payload, options = {}) {
   const bytes = typeof payload === 'string' && payload.isWellFormed() ? Buffer.from(payload) : payload
-  if (!(bytes instanceof Uint8Array)) throw refuse('a Uint8Array or a string of well-formed Unicode', 'payload', payload)
-  if (bytes.length > MAX_PAYLOAD) throw refuse(`at most ${MAX_PAYLOAD} bytes`, 'payload', `${bytes.length} bytes`)
+  if (!(bytes instanceof Uint8Array)) throw invalidArgument('a Uint8Array or a string of well-formed Unicode', 'payload', payload)
+  if (bytes.length > MAX_PAYLOAD) throw invalidArgument(`at most ${MAX_PAYLOAD} bytes`, 'payload', `${bytes.length} bytes`)
   object(options, 'sendData', ['topic', 'reliable', 'to'])
   return { bytes, ...address(options), reliable: check.boolean(options.reliable, 'reliable', true) }
 }
 
 /** Validates a text of any length and its recipients. */
 function textRequest(value, options = {}) {
-  if (typeof value !== 'string' || !value.isWellFormed()) throw refuse('a string of well-formed Unicode', 'text', value)
+  if (typeof value !== 'string' || !value.isWellFormed()) throw invalidArgument('a string of well-formed Unicode', 'text', value)
   const length = Buffer.byteLength(value)
-  if (length > MAX_TEXT) throw refuse(`at most ${MAX_TEXT} bytes`, 'text', `${length} bytes`)
+  if (length > MAX_TEXT) throw invalidArgument(`at most ${MAX_TEXT} bytes`, 'text', `${length} bytes`)
   object(options, 'sendText', ['topic', 'to', 'attributes'])
-  const said = attributes(options.attributes ?? {})
-  return { text: value, ...address(options, said), attributes: said }
+  const checked = attributes(options.attributes ?? {})
+  return { text: value, ...address(options, checked), attributes: checked }
 }
 
 /** Validates a remote procedure call: the participant, the method and the payload. */
 function callRequest(request) {
   object(request, 'performRpc', ['to', 'method', 'payload', 'timeoutMs'])
   const { payload = '' } = request
-  if (typeof payload !== 'string' || !payload.isWellFormed()) throw refuse('a string of well-formed Unicode', 'payload', payload)
+  if (typeof payload !== 'string' || !payload.isWellFormed()) throw invalidArgument('a string of well-formed Unicode', 'payload', payload)
   const length = Buffer.byteLength(payload)
-  if (length > MAX_PAYLOAD) throw refuse(`at most ${MAX_PAYLOAD} bytes`, 'payload', `${length} bytes`)
+  if (length > MAX_PAYLOAD) throw invalidArgument(`at most ${MAX_PAYLOAD} bytes`, 'payload', `${length} bytes`)
   const to = check.id(request.to, 'to', REQUIRED)
   const method = methodName(request.method)
   address({ topic: method, to: [to] })
@@ -166,17 +166,17 @@ function methodName(value) {
 
 /** Validates a method that others may call. */
 function method(name, handler) {
-  if (typeof handler !== 'function') throw refuse('a function', 'handler', handler)
+  if (typeof handler !== 'function') throw invalidArgument('a function', 'handler', handler)
   return methodName(name)
 }
 
 /** Validates the topic and the recipients. `more` are further options. */
 function address({ topic, to }, more = {}) {
   check.id(topic, 'topic', undefined)
-  if (to !== undefined && !(Array.isArray(to) && to.length > 0)) throw refuse('a non-empty array of identities', 'to', to)
+  if (to !== undefined && !(Array.isArray(to) && to.length > 0)) throw invalidArgument('a non-empty array of identities', 'to', to)
   to?.forEach((identity, index) => check.id(identity, `to[${index}]`, REQUIRED))
   const length = [topic ?? '', ...(to ?? []), ...Object.entries(more).flat()].reduce((sum, name) => sum + Buffer.byteLength(name), 0)
-  if (length > MAX_ADDRESS) throw refuse(`at most ${MAX_ADDRESS} bytes in all`, 'topic, to and attributes', `${length} bytes`)
+  if (length > MAX_ADDRESS) throw invalidArgument(`at most ${MAX_ADDRESS} bytes in all`, 'topic, to and attributes', `${length} bytes`)
   return { topic, to: to ?? [] }
 }
 

@@ -4,8 +4,8 @@
 
 const { fileURLToPath } = require('node:url')
 
-const { builtIn, refuse, refuseUrl } = require('../error')
-const { meant } = require('./meant')
+const { builtIn, invalidArgument, invalidUrl } = require('../error')
+const { suggestion } = require('./suggestion')
 
 /** The largest time that any option takes: a day. */
 const MAX_MS = 24 * 3600 * 1000
@@ -23,12 +23,12 @@ const REQUIRED = Symbol('required')
 
 /** Returns `value` if it is an object with no other keys than `known`. */
 function object(value, argument, known) {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || builtIn(value)) throw refuse('an object', argument, value)
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || builtIn(value)) throw invalidArgument('an object', argument, value)
   let unknown
   for (const key in value) if (!known.includes(key) && value[key] !== undefined && Object.hasOwn(value, key)) unknown ??= key
   if (unknown !== undefined) {
-    const name = meant(unknown, known)
-    throw refuse(`only ${known.join(', ')}`, `the options of ${argument}`, unknown, name && `did you mean ${name}?`)
+    const name = suggestion(unknown, known)
+    throw invalidArgument(`only ${known.join(', ')}`, `the options of ${argument}`, unknown, name && `did you mean ${name}?`)
   }
   return value
 }
@@ -40,43 +40,43 @@ const check = {
   number(value, argument, fallback, min, max) {
     if (value === undefined && fallback !== REQUIRED) return fallback
     const fits = typeof value === 'number' && value >= min && value <= max
-    if (!fits) throw refuse(`a number from ${min} to ${max}`, argument, value)
+    if (!fits) throw invalidArgument(`a number from ${min} to ${max}`, argument, value)
     return value
   },
   integer(value, argument, fallback, min, max) {
     if (value === undefined && fallback !== REQUIRED) return fallback
     const fits = Number.isInteger(value) && value >= min && value <= max
-    if (!fits) throw refuse(`an integer from ${min} to ${max}`, argument, value)
+    if (!fits) throw invalidArgument(`an integer from ${min} to ${max}`, argument, value)
     return value
   },
   boolean(value, argument, fallback) {
     if (value === undefined && fallback !== REQUIRED) return fallback
-    if (typeof value !== 'boolean') throw refuse('a boolean', argument, value)
+    if (typeof value !== 'boolean') throw invalidArgument('a boolean', argument, value)
     return value
   },
   oneOf(value, argument, fallback, values) {
     return value === undefined ? fallback : check.choice(value, argument, values)
   },
   choice(value, argument, values) {
-    if (!values.includes(value)) throw refuse(`one of ${values.map((name) => `'${name}'`).join(', ')}`, argument, value)
+    if (!values.includes(value)) throw invalidArgument(`one of ${values.map((name) => `'${name}'`).join(', ')}`, argument, value)
     return value
   },
   text(value, argument, fallback) {
     if (value === undefined && fallback !== REQUIRED) return fallback
-    if (typeof value !== 'string' || value === '') throw refuse('a non-empty string', argument, value)
+    if (typeof value !== 'string' || value === '') throw invalidArgument('a non-empty string', argument, value)
     return value
   },
   /** Names are compared and passed on as UTF-8, which can't represent a lone surrogate: two ids would become one. */
   id(value, argument, fallback) {
     const id = check.text(value, argument, fallback)
-    if (id !== undefined && !id.isWellFormed()) throw refuse('well-formed Unicode', argument, value)
+    if (id !== undefined && !id.isWellFormed()) throw invalidArgument('well-formed Unicode', argument, value)
     return id
   },
   /** Checks the shape and not the class, so that signals of other realms and polyfills are accepted. */
   signal(value, argument) {
     if (value === undefined) return undefined
     const fits = typeof value?.aborted === 'boolean' && typeof value.addEventListener === 'function'
-    if (!fits) throw refuse('an AbortSignal', argument, value)
+    if (!fits) throw invalidArgument('an AbortSignal', argument, value)
     return value
   }
 }
@@ -94,12 +94,12 @@ function isUrl(value) {
 function filePath(value, argument, fallback) {
   if (value === undefined && fallback !== REQUIRED) return fallback
   const given = isUrl(value) ? value.href : value
-  if (typeof given !== 'string' || given === '') throw refuse('a path or a file: URL', argument, value)
+  if (typeof given !== 'string' || given === '') throw invalidArgument('a path or a file: URL', argument, value)
   if (!/^([a-z][a-z0-9+.-]+:\/\/|file:)/i.test(given) && !isUrl(value)) return given
   try {
     return fileURLToPath(given)
   } catch {
-    throw refuseUrl('a path or a file: URL', argument, given)
+    throw invalidUrl('a path or a file: URL', argument, given)
   }
 }
 
@@ -131,7 +131,7 @@ const NETWORKS = {
 function network(value, argument) {
   if (value === undefined) return undefined
   if (typeof value === 'string' && Object.hasOwn(NETWORKS, value)) return NETWORKS[value]
-  if (typeof value !== 'object' || value === null) throw refuse(`'any', 'public' or an object`, argument, value)
+  if (typeof value !== 'object' || value === null) throw invalidArgument(`'any', 'public' or an object`, argument, value)
   object(value, argument, ['allow', 'deny', 'files'])
   return {
     isPublic: true,
@@ -142,10 +142,10 @@ function network(value, argument) {
 }
 
 function servers(rules = [], argument) {
-  if (!Array.isArray(rules)) throw refuse('an array', argument, rules)
+  if (!Array.isArray(rules)) throw invalidArgument('an array', argument, rules)
   return Array.from(rules, (rule, index) => {
     const isRule = typeof rule === 'string' && require('../native').isNetworkRule(rule) // loaded here, as the command line can do without
-    if (!isRule) throw refuse(`a host, '*.' and a domain, an address or a range of them, or one of these with a port`, `${argument}[${index}]`, rule)
+    if (!isRule) throw invalidArgument(`a host, '*.' and a domain, an address or a range of them, or one of these with a port`, `${argument}[${index}]`, rule)
     return rule
   })
 }

@@ -29,7 +29,7 @@ const STANDARD = '-'
 /** Options of `probe` alone. */
 const PROBE = ['loudness']
 
-function refuse(message) {
+function usageError(message) {
   return new SpeakerError('ERR_INVALID_ARGUMENT', `${message}\n\`speaker-session --help\` says what there is.`)
 }
 
@@ -38,24 +38,24 @@ function readArguments(args) {
   const { values, positionals } = parse(args)
   const { help, version, ...options } = values
   const [command, ...operands] = help ? ['help'] : version ? ['version'] : positionals
-  if (command === 'play' && operands.length === 0) throw refuse('Expected files or URLs for play but received none')
-  if (command === 'replay' && operands.length === 0) throw refuse('Expected files of requests for replay but received none')
-  if (command === 'probe' && operands.length === 0) throw refuse('Expected files or URLs for probe but received none')
+  if (command === 'play' && operands.length === 0) throw usageError('Expected files or URLs for play but received none')
+  if (command === 'replay' && operands.length === 0) throw usageError('Expected files of requests for replay but received none')
+  if (command === 'probe' && operands.length === 0) throw usageError('Expected files or URLs for probe but received none')
   if (!['play', 'replay', 'probe', 'build', 'help', 'version'].includes(command)) {
-    throw refuse(`Expected play, replay, probe, build or help for the command but received ${command ?? 'none'}`)
+    throw usageError(`Expected play, replay, probe, build or help for the command but received ${command ?? 'none'}`)
   }
-  if (command === 'build' && args.length > 1) throw refuse(`Expected nothing after build but received ${args[1]}`)
-  const places = ['livekit', 'out', 'device'].filter((name) => options[name] !== undefined)
-  if (places.length > 1) throw refuse(`Expected either --${places[0]} or --${places[1]} but received both`)
-  if (options.device === '') throw refuse('Expected the name of a device for --device but received an empty one')
-  if (options.out === STANDARD && process.stdout.isTTY) throw refuse('Expected a pipe or a file behind --out - but received a terminal')
-  if (operands.filter((operand) => operand === STANDARD).length > 1) throw refuse('Expected one - for standard input but received several')
+  if (command === 'build' && args.length > 1) throw usageError(`Expected nothing after build but received ${args[1]}`)
+  const targets = ['livekit', 'out', 'device'].filter((name) => options[name] !== undefined)
+  if (targets.length > 1) throw usageError(`Expected either --${targets[0]} or --${targets[1]} but received both`)
+  if (options.device === '') throw usageError('Expected the name of a device for --device but received an empty one')
+  if (options.out === STANDARD && process.stdout.isTTY) throw usageError('Expected a pipe or a file behind --out - but received a terminal')
+  if (operands.filter((operand) => operand === STANDARD).length > 1) throw usageError('Expected one - for standard input but received several')
   const needless = Object.keys(options).find((name) => (command === 'probe') !== PROBE.includes(name) && name !== 'json')
-  if (needless) throw refuse(`Expected no --${needless} for ${command} but received one`)
+  if (needless) throw usageError(`Expected no --${needless} for ${command} but received one`)
   if (options.timeline !== undefined && !FORMATS.includes(path.extname(options.timeline))) {
-    throw refuse(`Expected a name that ends in ${FORMATS.join(' or ')} for --timeline but received ${options.timeline}`)
+    throw usageError(`Expected a name that ends in ${FORMATS.join(' or ')} for --timeline but received ${options.timeline}`)
   }
-  if (command === 'play' && options.user) throw refuse('Expected no --user for play but received one')
+  if (command === 'play' && options.user) throw usageError('Expected no --user for play but received one')
   return { command, operands, options }
 }
 
@@ -63,7 +63,7 @@ function parse(args) {
   try {
     return parseArgs({ args, options: OPTIONS, allowPositionals: true })
   } catch (error) {
-    throw refuse(error.message)
+    throw usageError(error.message)
   }
 }
 

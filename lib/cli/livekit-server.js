@@ -22,21 +22,21 @@ function findServer() {
 }
 
 /** Returns a port below those that the system assigns to clients, so that none of them takes it before the server does. */
-function somePort() {
+function randomPort() {
   return 20000 + Math.floor(Math.random() * 10000)
 }
 
 /** Returns the configuration of a server, after `change`. */
 function configuration(change) {
   const config = {
-    port: somePort(),
+    port: randomPort(),
     bind_addresses: ['127.0.0.1'],
     keys: { [KEY]: SECRET },
     logging: { level: 'warn' },
     room: { enable_remote_unmute: true },
     rtc: {
-      tcp_port: somePort(),
-      udp_port: somePort(),
+      tcp_port: randomPort(),
+      udp_port: randomPort(),
       node_ip: '127.0.0.1',
       use_external_ip: false,
       enable_loopback_candidate: true,
@@ -79,4 +79,4 @@ function run(program, config) {
   return serve('livekit-server', program, args, { url: `http://127.0.0.1:${config.port}/`, withinMs: 10_000 })
 }
 
-module.exports = { BUILT, VERSION, findServer, somePort, startServer }
+module.exports = { BUILT, VERSION, findServer, randomPort, startServer }

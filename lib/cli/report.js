@@ -60,8 +60,8 @@ class TextReport {
 
   asked(type, request, atMs) {
     const { requestId, trackId } = request
-    const whom = requestId ?? (trackId === undefined ? '' : `track ${trackId}`)
-    if (Object.hasOwn(ASKED, type)) this.#line(atMs, type, whom, ASKED[type](request))
+    const subject = requestId ?? (trackId === undefined ? '' : `track ${trackId}`)
+    if (Object.hasOwn(ASKED, type)) this.#line(atMs, type, subject, ASKED[type](request))
   }
 
   refused({ requestedAtMs: atMs, ...playback }) {
@@ -86,9 +86,9 @@ class TextReport {
     this.#line(beganAtMs, 'heard', track, `till ${seconds(endedAtMs)}, ${loudness}`)
   }
 
-  #line(atMs, what, subject, details, stream) {
+  #line(atMs, label, subject, details, stream) {
     const rest = [subject, details].filter(Boolean).join('  ')
-    this.#print(`${seconds(atMs).padStart(9)}  ${what.padEnd(9)} ${rest}`.trimEnd(), stream)
+    this.#print(`${seconds(atMs).padStart(9)}  ${label.padEnd(9)} ${rest}`.trimEnd(), stream)
   }
 
   #print(line, stream = this.#stdout) {

@@ -16,7 +16,7 @@ const { sourceName } = require('./source-name')
 /** The WAV file that is written by default. */
 const OUT = 'mix.wav'
 
-function refuse(message) {
+function usageError(message) {
   return new SpeakerError('ERR_INVALID_ARGUMENT', message)
 }
 
@@ -48,7 +48,7 @@ const LIMITS = { maxConcurrent: 1000, maxQueued: 100_000, maxDurationMs: MAX_MS 
 /** Returns a log in which all of these are played at once. */
 function playing(sources, { overlap }) {
   const most = overlap === 'queue' ? LIMITS.maxQueued : LIMITS.maxConcurrent
-  if (sources.length > most) throw refuse(`Expected at most ${most} files or URLs for play but received ${sources.length}`)
+  if (sources.length > most) throw usageError(`Expected at most ${most} files or URLs for play but received ${sources.length}`)
   const names = distinct(sources.map((source) => (source === STANDARD ? 'standard input' : sourceName(source))))
   const requests = sources.map((audioUrl, index) => {
     const source = audioUrl === STANDARD ? { audio: process.stdin } : { audioUrl }
@@ -58,22 +58,22 @@ function playing(sources, { overlap }) {
 }
 
 function userOf(log, name) {
-  if (!log.users.has(name)) throw refuse(`Expected a user of the log for --user but received ${name}`)
+  if (!log.users.has(name)) throw usageError(`Expected a user of the log for --user but received ${name}`)
   return log.users.get(name)
 }
 
 /** Refuses one file or room for several users: their sounds could not be told apart. */
 function refuseOneMix(users, options) {
   const option = ['out', 'device', 'livekit'].find((name) => options[name])
-  if (option) throw refuse(`Expected one user, as by --user, for --${option} but received ${users.length}`)
+  if (option) throw usageError(`Expected one user, as by --user, for --${option} but received ${users.length}`)
 }
 
 function refuseWritten(option, written, force, files) {
   const there = lookAt(written)
   const isWritten = (file) => path.resolve(file) === path.resolve(written) || (there && isSame(lookAt(file), there))
-  if (files.some(isWritten)) throw refuse(`Expected a file that is neither played nor replayed for ${option} but received ${written}`)
+  if (files.some(isWritten)) throw usageError(`Expected a file that is neither played nor replayed for ${option} but received ${written}`)
   if (there?.isFile() && !force) {
-    throw refuse(`Expected a file that does not exist for ${option} but received ${written}; --force replaces it`)
+    throw usageError(`Expected a file that does not exist for ${option} but received ${written}; --force replaces it`)
   }
 }
 

@@ -10,8 +10,8 @@ const { SpeakerError } = require('../error')
 const { accessToken } = require('../livekit/access-token')
 const { serverFromEnv } = require('../livekit/environment')
 const { trackName } = require('../track')
-const { Ear } = require('./ear')
 const { findServer, startServer } = require('./livekit-server')
+const { RoomListener } = require('./room-listener')
 
 /** The time limit for the listener to find the tracks. */
 const TUNE_MS = 10_000
@@ -25,7 +25,7 @@ const PACKAGES = ['@livekit/rtc-node', 'livekit-server-sdk']
 class Room {
   clock = 'realtime'
   #server
-  #ear
+  #listener
   #zero
 
   /** Opens a room with a track for each that the `requests` use. */
@@ -45,7 +45,7 @@ class Room {
         publish: 'connect',
         trackNames: trackNames(requests)
       }
-      room.#ear = await Ear.open({ url, token: await token('ear', { canPublish: false }) })
+      room.#listener = await RoomListener.open({ url, token: await token('ear', { canPublish: false }) })
       return room
     } catch (error) {
       await room.close()
@@ -60,7 +60,7 @@ class Room {
   async prepare(session) {
     this.#zero = epochMs()
     await session.connect()
-    if (!(await this.#ear.listensTo(Object.values(this.output.trackNames), TUNE_MS))) {
+    if (!(await this.#listener.listensTo(Object.values(this.output.trackNames), TUNE_MS))) {
       throw new SpeakerError('ERR_JOIN_FAILED', `The listener did not find every track within ${TUNE_MS} ms`)
     }
     return epochMs() - this.#zero
@@ -69,17 +69,17 @@ class Room {
   /** Returns the sounds that were heard and the playbacks that were not, once everything has arrived. */
   async heard(playbacks) {
     await sleep(LATENCY_MS)
-    const sounds = this.#ear.sounds(this.#zero)
+    const sounds = this.#listener.sounds(this.#zero)
     return { sounds, missed: playbacks.filter((playback) => isMissed(playback, sounds)) }
   }
 
   /** Returns no errors: a room in which nothing began is no failure. */
-  nothingBegan() {
+  unplayedProblems() {
     return []
   }
 
   async close() {
-    await this.#ear?.close()
+    await this.#listener?.close()
     await this.#server.stop?.()
   }
 }

@@ -4,7 +4,7 @@ const path = require('node:path')
 
 const { SpeakerSession } = require('../session')
 const { seconds } = require('./format')
-const { Heard, totals } = require('../replay/heard')
+const { HeardStatistics, totals } = require('../replay/heard-statistics')
 const { History, OUTCOMES } = require('../replay/history')
 const { makeRequests } = require('../replay/requests')
 const { STANDARD } = require('./arguments')
@@ -22,11 +22,11 @@ async function run(user, options) {
   const signal = interruption()
   const { channels, ...recorded } = user.options
   // Options of the command line override recorded ones.
-  const place = await open({ stereo: channels === 2, ...options }, user)
+  const target = await open({ stereo: channels === 2, ...options }, user)
   try {
-    return await play(user, place, recorded, options, signal, begun)
+    return await play(user, target, recorded, options, signal, begun)
   } finally {
-    await place.close()
+    await target.close()
   }
 }
 
@@ -37,38 +37,38 @@ async function open(options, user) {
   return options.out === STANDARD ? new WavStdout(options) : new WavFile(options)
 }
 
-async function play(user, place, recorded, { overlap = recorded.overlap, json, report: reportPath, timeline }, signal, begun) {
-  const session = new SpeakerSession({ ...recorded, output: place.output, overlap })
+async function play(user, target, recorded, { overlap = recorded.overlap, json, report: reportPath, timeline }, signal, begun) {
+  const session = new SpeakerSession({ ...recorded, output: target.output, overlap })
   const problems = new Problems()
   session.on('error', (error) => problems.add(error))
   closeOn(signal, session)
 
-  const zeroMs = await place.prepare(session).catch((error) => signal.aborted || problems.add(error))
-  const heard = new Heard(session, { isLive: place.clock === 'realtime' })
+  const zeroMs = await target.prepare(session).catch((error) => signal.aborted || problems.add(error))
+  const heard = new HeardStatistics(session, { isLive: target.clock === 'realtime' })
   const history = new History(session, { heard })
-  const report = new (json ? JsonReport : TextReport)(session, place.takesStdout ? { stdout: process.stderr, stderr: process.stderr } : process)
+  const report = new (json ? JsonReport : TextReport)(session, target.takesStdout ? { stdout: process.stderr, stderr: process.stderr } : process)
   const picture = timeline === undefined ? undefined : new Picture(timeline, path.basename(user.name), 1)
-  const trace = picture?.begin(session, { name: '', options: recorded, channels: place.output.channels })
+  const trace = picture?.begin(session, { name: '', options: recorded, channels: target.output.channels })
   if (problems.all.length === 0 && !signal.aborted) {
-    const told = { onRefused: (playback) => report.refused(playback), onAsked: (...asked) => report.asked(...asked), onMade: (...made) => trace?.made(...made) }
-    const how = { clock: place.clock, zeroMs, signal, ...told }
-    await makeRequests(session, user, history, how).catch((error) => problems.add(error))
+    const callbacks = { onRefused: (playback) => report.refused(playback), onAsked: (...asked) => report.asked(...asked), onMade: (...made) => trace?.made(...made) }
+    const options = { clock: target.clock, zeroMs, signal, ...callbacks }
+    await makeRequests(session, user, history, options).catch((error) => problems.add(error))
   }
-  const { sounds, missed } = await place.heard(history.playbacks)
+  const { sounds, missed } = await target.heard(history.playbacks)
   await session.close().catch((error) => problems.add(error))
-  await place.finish?.().catch((error) => problems.add(error))
+  await target.finish?.().catch((error) => problems.add(error))
   if (reportPath !== undefined) {
-    const told = heard.report(user.name, user.firstMs ?? 0)
-    await writeReport(reportPath, { totals: totals([told], heard.firstSounds), users: [told] }).catch((error) => problems.add(error))
+    const statistics = heard.report(user.name, user.firstMs ?? 0)
+    await writeReport(reportPath, { totals: totals([statistics], heard.firstSounds), users: [statistics] }).catch((error) => problems.add(error))
   }
   await picture?.write().catch((error) => problems.add(error))
 
   const counts = OUTCOMES.map((outcome) => `${history.count(outcome)} ${outcome}`).join(', ')
   const [length, took] = [session.stats().timeMs, performance.now() - begun].map((ms) => seconds(ms, 2))
   const began = history.playbacks.some(({ startedAtMs }) => startedAtMs !== undefined)
-  if (!began && problems.all.length === 0 && !signal.aborted) place.nothingBegan().forEach((problem) => problems.add(problem))
+  if (!began && problems.all.length === 0 && !signal.aborted) target.unplayedProblems().forEach((problem) => problems.add(problem))
   if (problems.all.length === 0 || history.playbacks.length > 0) {
-    report.end(history.playbacks, sounds, `${place.name}: ${length}, ${counts}, in ${took}`)
+    report.end(history.playbacks, sounds, `${target.name}: ${length}, ${counts}, in ${took}`)
   }
   for (const { code, message, stack } of problems.all) console.error(`speaker-session: ${code ? message : stack}`)
   for (const { requestId } of missed) console.error(`speaker-session: nothing was heard of ${requestId}`)

@@ -98,7 +98,7 @@ class SoundCard {
     return { sounds: [], missed: [] }
   }
 
-  nothingBegan() {
+  unplayedProblems() {
     return [{ code: 'ERR_OUTPUT', message: 'nothing was played' }]
   }
 
@@ -117,8 +117,8 @@ class SoundCard {
   #start(file) {
     const program = spawn(this.#player, PLAYERS[this.#player].args(file, this.#device), { stdio: ['pipe', 'ignore', 'pipe'] })
     this.#program = program
-    let said = ''
-    program.stderr.setEncoding('utf8').on('data', (text) => (said = `${said}${text}`.slice(0, 1000)))
+    let errorText = ''
+    program.stderr.setEncoding('utf8').on('data', (text) => (errorText = `${errorText}${text}`.slice(0, 1000)))
     // It has exited; its exit code tells why.
     program.stdin.on('error', () => {})
     this.#end = new Promise((resolve, reject) => {
@@ -127,7 +127,7 @@ class SoundCard {
         reject(new SpeakerError('ERR_OUTPUT', message))
       }
       program.once('error', ({ message }) => failed(message))
-      program.once('close', (code, signal) => (code === 0 ? resolve() : failed(said.trim().split('\n', 1)[0] || `it ended with ${code ?? signal}`)))
+      program.once('close', (code, signal) => (code === 0 ? resolve() : failed(errorText.trim().split('\n', 1)[0] || `it ended with ${code ?? signal}`)))
     })
     this.#end.catch(() => {})
   }

@@ -17,7 +17,7 @@ class WavFile {
   }
 
   /** Returns the errors of a run in which nothing began. */
-  nothingBegan() {
+  unplayedProblems() {
     return [{ code: 'ERR_OUTPUT', message: `nothing was played, so ${this.name} is not written` }]
   }
 

@@ -28,7 +28,7 @@ class WavStdout {
     return { sounds: [], missed: [] }
   }
 
-  nothingBegan() {
+  unplayedProblems() {
     return [{ code: 'ERR_OUTPUT', message: 'nothing was played' }]
   }
 

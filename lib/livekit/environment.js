@@ -3,7 +3,7 @@
 // Reads LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, the variables that LiveKit's own tools use.
 
 const { roomFromEnv } = require('../check')
-const { SpeakerError, refuseUrl } = require('../error')
+const { SpeakerError, invalidUrl } = require('../error')
 const { accessToken, serverSdk } = require('./access-token')
 
 /** Returns `{ url, key, secret }`; throws if one of the variables is not set, or the first is not a URL. */
@@ -12,7 +12,7 @@ function serverFromEnv() {
   for (const [name, value] of Object.entries({ LIVEKIT_URL: url, LIVEKIT_API_KEY: key, LIVEKIT_API_SECRET: secret })) {
     if (!value) throw new SpeakerError('ERR_INVALID_ARGUMENT', `Expected a value for ${name} but received ${value === '' ? 'an empty string' : value}`)
   }
-  if (!/^(ws|http)s?:\/\//.test(url) || !URL.canParse(url)) throw refuseUrl('a ws(s) or http(s) URL', 'LIVEKIT_URL', url)
+  if (!/^(ws|http)s?:\/\//.test(url) || !URL.canParse(url)) throw invalidUrl('a ws(s) or http(s) URL', 'LIVEKIT_URL', url)
   return { url, key, secret }
 }
 

@@ -5,7 +5,7 @@
 const { closeSync, fstatSync, openSync, readFileSync, readSync } = require('node:fs')
 const { setImmediate: breathe } = require('node:timers/promises')
 
-const { refuse, SpeakerError } = require('../error')
+const { invalidArgument, SpeakerError } = require('../error')
 
 const SKIPPED = /^\s*($|#|\/\/)/
 const CHUNK = 2 ** 20
@@ -113,12 +113,12 @@ function object(line) {
     return plain(JSON.parse(line.replace(/^\uFEFF/, '')))
   } catch (error) {
     if (error instanceof SpeakerError) throw error
-    throw refuse('JSON', 'the line', line.trim())
+    throw invalidArgument('JSON', 'the line', line.trim())
   }
 }
 
 function plain(value) {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('an object', 'the line', value)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidArgument('an object', 'the line', value)
   return value
 }
 

@@ -8,7 +8,7 @@ const { Readable } = require('node:stream')
 
 const check = require('../check')
 const { MAX_MS, REQUIRED, check: values } = require('../check/values')
-const { SpeakerError, refuse } = require('../error')
+const { SpeakerError, invalidArgument } = require('../error')
 const { CALLS } = require('./calls')
 const { LinesOfFile, LinesOfObjects } = require('./lines')
 const { isMasked, unmasked } = require('./masked')
@@ -109,13 +109,13 @@ class LogFile {
 
   /** Sets the options of all users of this file that have none of their own. */
   #session(fields) {
-    if (!this.#isEmpty) throw refuse('the options of a session in the first line only', 'type', fields.type)
+    if (!this.#isEmpty) throw invalidArgument('the options of a session in the first line only', 'type', fields.type)
     this.#options = optionsOf(fields)
   }
 
   #user(name, number) {
     if (name === undefined) {
-      if (this.#isShared) throw refuse('a user, as the file has several,', 'the line', undefined)
+      if (this.#isShared) throw invalidArgument('a user, as the file has several,', 'the line', undefined)
       this.#unnamed ??= number
       return (this.#only ??= this.#log.user(this.lines.name, this.#options))
     }
@@ -131,7 +131,7 @@ class LogFile {
   #share() {
     this.#isShared = true
     if (this.#unnamed === undefined) return
-    throw Object.assign(refuse('a user, as the file has several,', 'the line', undefined), { line: this.#unnamed })
+    throw Object.assign(invalidArgument('a user, as the file has several,', 'the line', undefined), { line: this.#unnamed })
   }
 }
 
@@ -159,7 +159,7 @@ class User {
   }
 
   session(fields) {
-    if (this.#parts.length > 0) throw refuse('the options of a session in the first line only', 'type', fields.type)
+    if (this.#parts.length > 0) throw invalidArgument('the options of a session in the first line only', 'type', fields.type)
     this.options = optionsOf(fields)
   }
 
@@ -212,7 +212,7 @@ class Reader {
   #other(type, request) {
     const { requestId } = CALLS[type].check(request)
     if (type === 'stream') this.#streams.add(values.text(requestId, 'requestId', REQUIRED))
-    if (CALLS[type].onStream && !this.#streams.has(requestId)) throw refuse('that of a stream above', 'requestId', requestId)
+    if (CALLS[type].onStream && !this.#streams.has(requestId)) throw invalidArgument('that of a stream above', 'requestId', requestId)
     return request
   }
 
@@ -223,13 +223,13 @@ class Reader {
       time = atMs
     } else if (timestamp !== undefined) {
       const epochMs = typeof timestamp === 'string' ? Date.parse(timestamp) : timestamp
-      if (!Number.isFinite(epochMs)) throw refuse('an ISO date or epoch milliseconds', 'timestamp', timestamp)
+      if (!Number.isFinite(epochMs)) throw invalidArgument('an ISO date or epoch milliseconds', 'timestamp', timestamp)
       this.epochMs ??= epochMs
       time = epochMs - this.epochMs
     }
     if (typeof time !== 'number' || !(time >= this.#lastMs && time <= MAX_MS)) {
       const [argument, received] = atMs !== undefined ? ['atMs', atMs] : ['timestamp', timestamp]
-      throw refuse(`a time from ${this.#lastMs} ms (that of the line above) to 24 h`, argument, received)
+      throw invalidArgument(`a time from ${this.#lastMs} ms (that of the line above) to 24 h`, argument, received)
     }
     this.#lastMs = time
     return time
@@ -263,7 +263,7 @@ function played(request, directory, number) {
 function requestOf({ user, userId, session, sessionId, ...fields }) {
   const key = fields.type === undefined && fields.action !== undefined ? 'action' : 'type'
   const translate = translator(key, fields[key])
-  if (!translate) throw refuse(`one of ${words(key).join(', ')}`, key, fields[key])
+  if (!translate) throw invalidArgument(`one of ${words(key).join(', ')}`, key, fields[key])
   return translate(fields)
 }
 

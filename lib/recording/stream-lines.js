@@ -4,13 +4,13 @@
 // stream.
 
 const { REQUIRED, check, object } = require('../check/values')
-const { refuse } = require('../error')
+const { invalidArgument } = require('../error')
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
 /** Returns the bytes of a string in base64. */
 function base64(audio) {
-  if (typeof audio !== 'string' || !BASE64.test(audio)) throw refuse('a string in base64', 'audio', audio)
+  if (typeof audio !== 'string' || !BASE64.test(audio)) throw invalidArgument('a string in base64', 'audio', audio)
   return Buffer.from(audio, 'base64')
 }
 

@@ -2,10 +2,10 @@
 
 // `speaker-session/replay`: the command line's replay of a log, for programs. Documented in index.d.ts.
 
-const { refuseAborted } = require('../abort')
+const { throwIfAborted } = require('../abort')
 const { SESSION_OPTIONS, sessionOptions } = require('../check')
 const { REQUIRED, check, object } = require('../check/values')
-const { SpeakerError, refuse } = require('../error')
+const { SpeakerError, invalidArgument } = require('../error')
 const { Log } = require('../recording/log')
 const { logFiles } = require('./files')
 const { sessionOptionsOf } = require('./session-options')
@@ -18,10 +18,10 @@ const OWN = ['output', 'record']
 
 async function replay(options) {
   const { output, clock, atOnce, signal, onSession, onUser, ...checked } = replayOptions(options)
-  refuseAborted(signal)
+  throwIfAborted(signal)
   const log = checked.files ? await Log.open(logFiles(checked.files)) : await Log.of(checked.requests)
   const users = chosen(log, checked.users)
-  if (output.type === 'wav' && users.length > 1) throw refuse('a function that gives each user a file of their own', 'output', output)
+  if (output.type === 'wav' && users.length > 1) throw invalidArgument('a function that gives each user a file of their own', 'output', output)
   const report = await replayUsers(users, {
     options: (user) => sessionOptionsOf(user, checked.options, typeof output === 'function' ? output(user.name) : output, clock),
     isLive: clock === 'realtime',
@@ -33,12 +33,12 @@ async function replay(options) {
 
 function replayOptions(options) {
   const { log, requests, users, output = { type: 'none' }, signal, onSession, onUser } = object(options, 'replay', OPTIONS)
-  if ((log === undefined) === (requests === undefined)) throw refuse('either log or requests', 'replay', options)
-  if (requests !== undefined && typeof requests?.[Symbol.iterator] !== 'function') throw refuse('an iterable of objects', 'requests', requests)
-  if (users !== undefined && !Array.isArray(users)) throw refuse('an array of names', 'users', users)
-  if (typeof output !== 'object' && typeof output !== 'function') throw refuse('an object or a function', 'output', output)
+  if ((log === undefined) === (requests === undefined)) throw invalidArgument('either log or requests', 'replay', options)
+  if (requests !== undefined && typeof requests?.[Symbol.iterator] !== 'function') throw invalidArgument('an iterable of objects', 'requests', requests)
+  if (users !== undefined && !Array.isArray(users)) throw invalidArgument('an array of names', 'users', users)
+  if (typeof output !== 'object' && typeof output !== 'function') throw invalidArgument('an object or a function', 'output', output)
   for (const [name, call] of Object.entries({ onSession, onUser })) {
-    if (call !== undefined && typeof call !== 'function') throw refuse('a function', name, call)
+    if (call !== undefined && typeof call !== 'function') throw invalidArgument('a function', name, call)
   }
   const more = object(options.options ?? {}, 'options', SESSION_OPTIONS.filter((name) => !OWN.includes(name)))
   sessionOptions({ ...more, output: { type: 'none' } })
@@ -55,7 +55,7 @@ function replayOptions(options) {
 /** Returns the users of these names, or all. */
 function chosen(log, names = [...log.users.keys()]) {
   return names.map((name) => {
-    if (!log.users.has(name)) throw refuse('users of the log', 'users', name)
+    if (!log.users.has(name)) throw invalidArgument('users of the log', 'users', name)
     return log.users.get(name)
   })
 }

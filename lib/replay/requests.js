@@ -43,14 +43,14 @@ async function makeRequests(session, requests, history, options = {}) {
     }
     // No line is left that could write to it.
     for (const stream of streams.values()) stream.end()
-    await toTheEnd(session, time, history)
+    await finishPlaybacks(session, time, history)
   } catch (error) {
     if (!signal?.aborted) throw error
   }
 }
 
 /** Plays what is left to its end, as far as possible. */
-async function toTheEnd(session, time, history) {
+async function finishPlaybacks(session, time, history) {
   // In one call, which ends with the last sample: checking after each frame takes longer than mixing it.
   if (time instanceof ManualClock && !session.playbacks().some(({ state }) => state === 'paused')) return time.drain()
   // Decided by events and not by playbacks(): their order is reproducible, so the end is at the same sample each

@@ -6,7 +6,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 
 const { onAbort } = require('../abort')
 const { SpeakerSession } = require('../session')
-const { Heard, totals } = require('./heard')
+const { HeardStatistics, totals } = require('./heard-statistics')
 const { History } = require('./history')
 const { makeRequests } = require('./requests')
 
@@ -23,30 +23,30 @@ const AT_ONCE = 32
  * no event, `onMade(name, …)` after each request (see makeRequests), `onUser(report, session)` is awaited when a user is done. An error
  * thrown by `onSession` or `onUser` ends everything.
  */
-async function replayUsers(users, how) {
-  const replaying = new Replaying(users, how)
-  const { isLive, atOnce = isLive ? users.length : AT_ONCE, signal } = how
-  const ended = Promise.all(Array.from({ length: Math.min(atOnce, users.length) }, () => replaying.playInTurn()))
-  if (signal?.aborted) replaying.end()
-  onAbort(signal, ended, () => replaying.end())
+async function replayUsers(users, options) {
+  const replay = new UsersReplay(users, options)
+  const { isLive, atOnce = isLive ? users.length : AT_ONCE, signal } = options
+  const ended = Promise.all(Array.from({ length: Math.min(atOnce, users.length) }, () => replay.playInTurn()))
+  if (signal?.aborted) replay.end()
+  onAbort(signal, ended, () => replay.end())
   await ended
-  return replaying.report()
+  return replay.report()
 }
 
-class Replaying {
+class UsersReplay {
   #users
   #waiting
-  #how
+  #options
   #begunAt = performance.now()
   #reports = new Map()
   #firstSounds = []
   #ended = new AbortController()
   #failure
 
-  constructor(users, how) {
+  constructor(users, options) {
     this.#users = users
     this.#waiting = users[Symbol.iterator]()
-    this.#how = how
+    this.#options = options
   }
 
   /** Plays one user after the other, as long as there are users that were not begun. */
@@ -69,7 +69,7 @@ class Replaying {
   report() {
     if (this.#failure) throw this.#failure
     const users = this.#users.filter((user) => this.#reports.has(user)).map((user) => this.#reports.get(user))
-    return { totals: totals(users, this.#how.isLive ? this.#firstSounds : undefined), users }
+    return { totals: totals(users, this.#options.isLive ? this.#firstSounds : undefined), users }
   }
 
   get #isEnded() {
@@ -77,7 +77,7 @@ class Replaying {
   }
 
   async #play(user) {
-    const { options, isLive, onSession, onRefused, onMade, onUser } = this.#how
+    const { options, isLive, onSession, onRefused, onMade, onUser } = this.#options
     const { zeroMs, firstMs = 0 } = user
     const signal = this.#ended.signal
     // In real time a session begins with its first line; on the manual clock silence costs nothing.
@@ -87,12 +87,12 @@ class Replaying {
     try {
       const errors = []
       session.on('error', (error) => errors.push(error))
-      const heard = new Heard(session, { offsetMs, isLive })
+      const heard = new HeardStatistics(session, { offsetMs, isLive })
       const history = new History(session, { keeps: false, heard })
       onSession?.(session, user.name, offsetMs)
       const timing = isLive ? { clock: 'realtime', zeroMs: -firstMs, begunAt: this.#begunAt + zeroMs } : { clock: 'manual' }
-      const told = { onRefused: (playback) => onRefused?.(playback, user.name), onMade: (...made) => onMade?.(user.name, ...made) }
-      const played = makeRequests(session, user, history, { ...timing, signal, ...told })
+      const callbacks = { onRefused: (playback) => onRefused?.(playback, user.name), onMade: (...made) => onMade?.(user.name, ...made) }
+      const played = makeRequests(session, user, history, { ...timing, signal, ...callbacks })
       onAbort(signal, played, () => session.close().catch(() => {})) // it is closed below too, where errors are told
       await played.catch((error) => errors.push(error))
       await session.close().catch((error) => errors.push(error))

@@ -3,7 +3,7 @@
 // Finds tones and sounds in samples, and their times.
 
 const { REQUIRED, check, object } = require('../check/values')
-const { refuse } = require('../error')
+const { invalidArgument } = require('../error')
 
 /** The window that is searched for a tone, and the step between windows. */
 const WINDOW_MS = 20
@@ -21,13 +21,13 @@ function amplitude(samples, from, to, hz, sampleRate = 48000) {
 
 function level(recording, hz, fromMs = 0, toMs = Infinity, options) {
   const { samples, sampleRate } = channelOf(recording, options, [])
-  const place = (ms) => Math.min(samples.length, Math.max(0, Math.round((ms * sampleRate) / 1000)))
-  const [from, to] = [place(fromMs), place(toMs)]
+  const offset = (ms) => Math.min(samples.length, Math.max(0, Math.round((ms * sampleRate) / 1000)))
+  const [from, to] = [offset(fromMs), offset(toMs)]
   return to > from ? amplitude(samples, from, to, hz, sampleRate) : 0
 }
 
 function tonesIn(recording, frequencies, options = {}) {
-  if (!Array.isArray(frequencies)) throw refuse('an array of frequencies in Hz', 'frequencies', frequencies)
+  if (!Array.isArray(frequencies)) throw invalidArgument('an array of frequencies in Hz', 'frequencies', frequencies)
   const { samples, sampleRate } = channelOf(recording, options, ['threshold'])
   const threshold = check.number(options.threshold, 'threshold', 0.05, 0.0001, 1)
   const endMs = (samples.length * 1000) / sampleRate
@@ -110,7 +110,7 @@ function rms(samples) {
 function channelOf(recording, options = {}, known) {
   object(options, 'options', ['channel', ...known])
   const { samples, sampleRate = 48000, channels = 1 } = ArrayBuffer.isView(recording) ? { samples: recording } : Object(recording)
-  if (!ArrayBuffer.isView(samples)) throw refuse('a recording or a Float32Array', 'recording', recording)
+  if (!ArrayBuffer.isView(samples)) throw invalidArgument('a recording or a Float32Array', 'recording', recording)
   const channel = check.integer(options.channel, 'channel', undefined, 0, channels - 1)
   if (channels === 1) return { samples, sampleRate }
   const picked = Float32Array.from({ length: samples.length / channels }, (_, n) => {

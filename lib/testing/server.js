@@ -6,7 +6,7 @@ const { once } = require('node:events')
 const http = require('node:http')
 
 const { REQUIRED, check, object } = require('../check/values')
-const { refuse } = require('../error')
+const { invalidArgument } = require('../error')
 const { atEnd } = require('./at-end')
 
 const ANSWER = ['body', 'status', 'headers', 'delayMs', 'drip', 'cutAfter', 'hangAfter', 'redirect']
@@ -81,7 +81,7 @@ function drip(response, body, { bytes, everyMs }) {
 function checked(given) {
   if (given instanceof Uint8Array || typeof given === 'string') return { body: given }
   const { body, status, delayMs, drip: how, cutAfter, hangAfter, redirect } = object(given, 'an answer', ANSWER)
-  if (body !== undefined && !(body instanceof Uint8Array || typeof body === 'string')) throw refuse('a Uint8Array or a string', 'body', body)
+  if (body !== undefined && !(body instanceof Uint8Array || typeof body === 'string')) throw invalidArgument('a Uint8Array or a string', 'body', body)
   check.integer(status, 'status', 200, 200, 999)
   check.number(delayMs, 'delayMs', 0, 0, 3_600_000)
   check.integer(cutAfter, 'cutAfter', undefined, 0, Infinity)

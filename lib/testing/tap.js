@@ -19,12 +19,12 @@ function listen(tap) {
 /** Returns the samples from `fromMs` on, each at the time of its frame; times without a frame are silence. */
 function timeline(frames, { format = 's16', sampleRate = 48000, channels = 1, fromMs = 0 } = {}) {
   const bytes = format === 's16' ? 2 : 4
-  const placeOf = (ms) => Math.round(((ms - fromMs) * sampleRate) / 1000) * channels
-  const samples = new Float32Array(frames.reduce((end, { frame, atMs }) => Math.max(end, placeOf(atMs) + frame.length / bytes), 0))
+  const offsetOf = (ms) => Math.round(((ms - fromMs) * sampleRate) / 1000) * channels
+  const samples = new Float32Array(frames.reduce((end, { frame, atMs }) => Math.max(end, offsetOf(atMs) + frame.length / bytes), 0))
   for (const { frame, atMs } of frames) {
-    const place = placeOf(atMs)
+    const offset = offsetOf(atMs)
     for (let n = 0; n < frame.length / bytes; n++) {
-      samples[place + n] = format === 's16' ? frame.readInt16LE(n * 2) / 32768 : frame.readFloatLE(n * 4)
+      samples[offset + n] = format === 's16' ? frame.readInt16LE(n * 2) / 32768 : frame.readFloatLE(n * 4)
     }
   }
   return samples

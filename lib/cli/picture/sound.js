@@ -39,15 +39,15 @@ class Sound {
   cut(drawnMs) {
     const { sampleRate, bytes, silence, header } = this.quality
     const blockBytes = bytes * this.#channels
-    const placed = this.#frames.map(({ frame, atMs }) => ({ frame, place: Math.round((drawnMs(atMs) * sampleRate) / 1000) * blockBytes }))
-    const fitting = placed.filter(({ frame, place }) => place + frame.length <= this.#mostBytes)
-    const length = fitting.reduce((most, { frame, place }) => Math.max(most, place + frame.length), 0)
+    const positioned = this.#frames.map(({ frame, atMs }) => ({ frame, offset: Math.round((drawnMs(atMs) * sampleRate) / 1000) * blockBytes }))
+    const fitting = positioned.filter(({ frame, offset }) => offset + frame.length <= this.#mostBytes)
+    const length = fitting.reduce((most, { frame, offset }) => Math.max(most, offset + frame.length), 0)
     const samples = Buffer.alloc(length, silence)
-    for (const { frame, place } of fitting) frame.copy(samples, place)
+    for (const { frame, offset } of fitting) frame.copy(samples, offset)
     return {
       file: length === 0 ? Buffer.alloc(0) : Buffer.concat([header(length, this.#channels), samples]),
       lengthMs: (length / blockBytes / sampleRate) * 1000,
-      isWhole: !this.#isFull && fitting.length === placed.length
+      isWhole: !this.#isFull && fitting.length === positioned.length
     }
   }
 }

@@ -151,7 +151,7 @@ class Section {
     const top = this.y
     this.y += ends.length * EVENT_ROW + (ends.length > 0 ? 6 : 0)
     const first = this.y
-    const titled = (event, drawing) => `<g><title>${lines(told(event, this.#trace.offsetMs))}</title>${drawing}</g>`
+    const titled = (event, drawing) => `<g><title>${lines(eventTitle(event, this.#trace.offsetMs))}</title>${drawing}</g>`
     const yOf = (row) => top + row * EVENT_ROW + 10
     // One without a label is a short mark below the labels, so that many of them stay readable.
     const pin = (x, row, bottom) => (row === -1 ? `M${f(x)} ${f(first - 4)}v8` : `M${f(x)} ${f(yOf(row) - 8)}V${f(bottom)}`)
@@ -194,8 +194,8 @@ class Section {
     const ofTrack = events.filter((event) => event.trackId === trackId)
     const muted = spans(ofTrack, 'muted', ['unmuted'], endMs).map(([from, to]) => [from, to, 'muted'])
     const out = spans(ofTrack, 'unpublished', ['republished'], endMs).map(([from, to]) => [from, to, 'out of the room'])
-    const bands = [...muted, ...out].map(([from, to, what]) => {
-      return band(this.#x(from), this.#x(to), top, this.y, `track ${trackId} is ${what}, ${clock(from)} to ${clock(to)}`)
+    const bands = [...muted, ...out].map(([from, to, label]) => {
+      return band(this.#x(from), this.#x(to), top, this.y, `track ${trackId} is ${label}, ${clock(from)} to ${clock(to)}`)
     })
     return `<g class="c${trackId % COLOURS}">\n${[...bands, ...parts].join('\n')}\n</g>`
   }
@@ -205,7 +205,7 @@ class Section {
     const [top, middle, half] = [this.y, this.y + this.#height / 2, this.#height / 2 - 1]
     this.y += this.#height + GAP
     const [requested, begin, end] = [requestedAtMs, startedAtMs ?? endedAtMs, endedAtMs].map((ms) => this.#x(ms))
-    const parts = [`<title>${lines(story(lane, this.#trace.offsetMs))}</title>`, rect('row', MARGIN - 6, top - GAP / 2, WIDTH - 2 * MARGIN + 12, this.#height + GAP)]
+    const parts = [`<title>${lines(laneTitle(lane, this.#trace.offsetMs))}</title>`, rect('row', MARGIN - 6, top - GAP / 2, WIDTH - 2 * MARGIN + 12, this.#height + GAP)]
     parts.push(text(LEFT - 10, middle + 4, shortened(requestId, NAME_COLUMNS), 'end'))
     if (begin - requested > 1) parts.push(`<path class="wait" d="M${f(requested + 1)} ${f(middle)}H${f(begin - 1)}"/>`)
     for (const points of lane.levels ?? []) {
@@ -290,14 +290,14 @@ function spans(events, type, ends, endMs) {
 
 /** Returns an event or a request in a few words. */
 function labelOf({ type, requestId, trackId, name, positionMs, queuePosition, volume, reason, code }) {
-  const whom = requestId ?? (trackId === undefined ? name : `track ${trackId}`)
-  const what = { trackVolume: 'volume', trackPan: 'pan' }[type] ?? type
+  const subject = requestId ?? (trackId === undefined ? name : `track ${trackId}`)
+  const label = { trackVolume: 'volume', trackPan: 'pan' }[type] ?? type
   const to = type === 'seek' ? clock(positionMs) : type === 'move' ? `to ${queuePosition}` : volume
-  return [what, whom, to, type === 'error' ? code : type === 'reconnecting' || type === 'disconnected' ? reason : undefined].filter((part) => part !== undefined).join(' ')
+  return [label, subject, to, type === 'error' ? code : type === 'reconnecting' || type === 'disconnected' ? reason : undefined].filter((part) => part !== undefined).join(' ')
 }
 
 /** Returns an event or a request with all that is known of it, line by line. */
-function told({ type, atMs, ...fields }, offsetMs) {
+function eventTitle({ type, atMs, ...fields }, offsetMs) {
   const rest = Object.entries(fields).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(', ') : value}`)
   return [`${clock(atMs + offsetMs)} ${type}`, ...rest]
 }
@@ -309,7 +309,7 @@ function noteOf({ outcome, durationMs, reason, code }) {
 }
 
 /** Returns all that is known of a playback, line by line. */
-function story(lane, offsetMs) {
+function laneTitle(lane, offsetMs) {
   const { requestId, source, role, requestedAtMs, queuedAtMs, startedAtMs, endedAtMs, outcome, durationMs, unheardMs, reason, code, message, pauses, seeks } = lane
   const at = (ms) => clock(ms + offsetMs)
   return [

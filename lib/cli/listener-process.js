@@ -16,7 +16,7 @@ function measure(samples) {
   return { power: power / samples.length, crossings }
 }
 
-function tell(message) {
+function report(message) {
   if (process.connected) process.send(message)
 }
 
@@ -25,11 +25,11 @@ async function listen({ url, token }) {
   const room = new Room()
   room.on(RoomEvent.TrackSubscribed, async (track, { name }) => {
     if (track.kind !== TrackKind.KIND_AUDIO) return
-    tell({ found: name })
+    report({ found: name })
     const options = { sampleRate: RATE, numChannels: 1, frameSizeMs: FRAME_MS }
     for await (const { data } of new AudioStream(track, options)) {
       const epochMs = performance.timeOrigin + performance.now() - FRAME_MS
-      tell({ frame: { track: name, epochMs, lengthMs: FRAME_MS, ...measure(data) } })
+      report({ frame: { track: name, epochMs, lengthMs: FRAME_MS, ...measure(data) } })
     }
   })
   // The parent has exited, or has heard enough.
@@ -38,5 +38,5 @@ async function listen({ url, token }) {
 }
 
 process.once('message', (where) => {
-  listen(where).then(() => tell({ listening: true }), (error) => tell({ refused: error.message.split('\n', 1)[0] }))
+  listen(where).then(() => report({ listening: true }), (error) => report({ refused: error.message.split('\n', 1)[0] }))
 })

@@ -10,20 +10,20 @@ const { Pending } = require('./pending')
 const TICKET = 0
 
 /** Something that is being made. It is kept alive, and so is the process, until it is finished. */
-class Making {
+class NativeJob {
   #native
-  #what
+  #description
   #pending = new Pending(this)
 
-  /** `native` is the addon's side, `what` its description in words. */
-  constructor(native, what) {
+  /** `native` is the addon's side, `description` says in words what it does. */
+  constructor(native, description) {
     this.#native = native
-    this.#what = what
-    listen(native.number, this, (making) => making.#receive())
+    this.#description = description
+    listen(native.number, this, (job) => job.#receive())
   }
 
   /** Settles once it is made, or the signal is aborted. */
-  async made(signal) {
+  async done(signal) {
     const { promise } = this.#pending.addTicket(TICKET)
     onAbort(signal, promise, () => this.#abort())
     await promise.catch((error) => {
@@ -38,9 +38,9 @@ class Making {
 
   #abort() {
     this.#native.cancel()
-    const message = `the signal was aborted before ${this.#what}`
+    const message = `the signal was aborted before ${this.#description}`
     this.#pending.answer({ ticket: TICKET, error: { code: 'ERR_ABORTED', message } })
   }
 }
 
-module.exports = { Making }
+module.exports = { NativeJob }

@@ -6,7 +6,7 @@ const { describe, kind } = require('../error')
  * Answers the addon's `question` for a token, which it asks each time it joins a room, so that the token has not
  * expired. `token` is the option `output.token`. Never rejects; a failure is passed to the addon as a message.
  */
-async function giveToken(native, question, token) {
+async function provideToken(native, question, token) {
   try {
     const given = typeof token === 'function' ? await token() : token
     if (typeof given !== 'string' || given === '') throw new Error(`it gave ${kind(given)}`)
@@ -16,4 +16,4 @@ async function giveToken(native, question, token) {
   }
 }
 
-module.exports = { giveToken }
+module.exports = { provideToken }

@@ -3,12 +3,12 @@
 // Counts what one user heard, event by event, so that no history has to be kept.
 
 /** The maximum number of failures that a report lists. */
-const TOLD_FAILURES = 10
+const MAX_REPORTED_FAILURES = 10
 
 /** Counts that are summed over users. */
 const SUMS = ['plays', 'completed', 'stopped', 'failed', 'refused', 'unheard', 'heardMs', 'overlapMs', 'unheardMs', 'waited', 'waitedMs']
 
-class Heard {
+class HeardStatistics {
   #sums = Object.fromEntries(SUMS.map((name) => [name, 0]))
   #longestWaitMs = 0
   #codes = {}
@@ -60,7 +60,7 @@ class Heard {
     if (queuedAtMs !== undefined) this.#wait((startedAtMs ?? endedAtMs) - queuedAtMs)
     if (code === undefined) return
     this.#codes[code] = (this.#codes[code] ?? 0) + 1
-    if (this.#failures.length < TOLD_FAILURES) this.#failures.push({ requestId, atMs: this.#offsetMs + requestedAtMs, code, message })
+    if (this.#failures.length < MAX_REPORTED_FAILURES) this.#failures.push({ requestId, atMs: this.#offsetMs + requestedAtMs, code, message })
   }
 
   /** Returns the report of the user of this name, whose first request is at `firstAtMs`. */
@@ -116,4 +116,4 @@ function spread(times) {
   return { median: at(0.5), p95: at(0.95), max: at(1) }
 }
 
-module.exports = { Heard, totals }
+module.exports = { HeardStatistics, totals }

@@ -25,7 +25,7 @@ const SYNONYMS = {
 const LONGEST = 40
 
 /** Returns the one of `known` that most likely is meant by `name`; undefined if none is likely. */
-function meant(name, known) {
+function suggestion(name, known) {
   const lower = name.toLowerCase()
   if (lower.length > LONGEST) return undefined
   const same = known.find((one) => [lower, `${lower}ms`].includes(one.toLowerCase()))
@@ -52,4 +52,4 @@ function distance(one, other) {
   return rows[one.length][other.length]
 }
 
-module.exports = { meant }
+module.exports = { suggestion }

@@ -17,7 +17,7 @@ const JOIN_MS = 10_000
 const GOODBYE_MS = 1000
 
 /** The sounds heard on each track of a room, by a process that listens there. */
-class Ear {
+class RoomListener {
   #process
   #exited
   /** The audible frames of each track. */
@@ -25,14 +25,14 @@ class Ear {
 
   /** Listens at `{ url, token }`. */
   static async open(where) {
-    const ear = new Ear()
-    ear.#process = fork(path.join(__dirname, 'ear-process.js'), { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
-    ear.#exited = new Promise((resolve) => ear.#process.once('exit', resolve))
+    const listener = new RoomListener()
+    listener.#process = fork(path.join(__dirname, 'listener-process.js'), { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
+    listener.#exited = new Promise((resolve) => listener.#process.once('exit', resolve))
     try {
-      await ear.#join(where)
-      return ear
+      await listener.#join(where)
+      return listener
     } catch ({ message }) {
-      await ear.close()
+      await listener.close()
       throw new SpeakerError('ERR_JOIN_FAILED', `Nobody can listen in the room: ${message}`)
     }
   }
@@ -105,4 +105,4 @@ function sound(track, frames) {
   }
 }
 
-module.exports = { Ear }
+module.exports = { RoomListener }
