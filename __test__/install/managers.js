@@ -15,6 +15,9 @@ const NODE_24 = [inModules('node-24', 'bin', 'node')].find(existsSync) ?? proces
 const NODE = process.execPath
 const OUR_NPM = realpathSync(execFileSync('npm', ['root', '-g'], { encoding: 'utf8' }).trim())
 
+/** Another platform than ours, whichever that is. */
+const ELSEWHERE = process.platform === 'win32' ? ['--os=darwin', '--cpu=arm64'] : ['--os=win32', '--cpu=x64']
+
 const npmrc = (registry) => ({ '.npmrc': `registry=${registry}\n` })
 /** The program in the package of this platform, the only one of its scope that is installed. */
 const program = (scope, ...names) => inModules(scope, readdirSync(inModules(scope))[0], ...names)
@@ -24,27 +27,29 @@ const YARN = [NODE, inModules('yarn', 'bin', 'yarn.js')]
 const npmWords = (folder, node) => ({ npm: [node, path.join(folder, 'bin', 'npm-cli.js')], npx: [node, path.join(folder, 'bin', 'npx-cli.js')] })
 
 /**
- * Each: its `command`; the `files` of a project that it needs; the arguments that `install`, and those that leave optional dependencies out (`without`),
- * if it can, with the programs of its `words`; the `node` that runs what it installs, and the arguments with which that runs a `script`, if they are not the script alone;
- * `runtime` where it runs scripts itself; `downloadsAll` where it downloads every optional package, and only then looks at its platform.
+ * Each: its `command`; the `files` of a project that it needs; the arguments that `install`, and those by which the package of this platform is left out
+ * (`without`) or that of another is taken (`elsewhere`), if it has them, with the programs that its `words` are; the `node` that runs what it installs, and
+ * the arguments with which that runs a `script`, if they are not the script alone; `runtime` where it runs scripts itself; `downloadsAll` where it downloads
+ * every optional package and only then looks at its platform.
  */
 const MANAGERS = [
   {
     name: 'npm, without scripts', command: [NODE, path.join(OUR_NPM, 'npm', 'bin', 'npm-cli.js')], files: npmrc,
-    install: ['install', '--ignore-scripts', '--no-audit', '--no-fund'], without: ['--omit=optional'], words: npmWords(path.join(OUR_NPM, 'npm'), NODE)
+    install: ['install', '--ignore-scripts', '--no-audit', '--no-fund'], without: ['--omit=optional'], elsewhere: ELSEWHERE,
+    words: npmWords(path.join(OUR_NPM, 'npm'), NODE)
   },
   {
     name: 'npm 12', command: [NODE_24, inModules('npm-12', 'bin', 'npm-cli.js')], node: NODE_24, files: npmrc,
-    install: ['install', '--no-audit', '--no-fund'], without: ['--omit=optional'], words: npmWords(inModules('npm-12'), NODE_24)
+    install: ['install', '--no-audit', '--no-fund'], without: ['--omit=optional'], elsewhere: ELSEWHERE,
+    words: npmWords(inModules('npm-12'), NODE_24)
   },
   {
     name: 'pnpm', command: [PNPM], files: npmrc,
-    install: ['install', '--no-frozen-lockfile'], without: ['--no-optional'], words: { pnpm: [PNPM] }
+    install: ['install', '--no-frozen-lockfile'], without: ['--no-optional'], elsewhere: ELSEWHERE, words: { pnpm: [PNPM] }
   },
   {
     name: 'Yarn 1', command: YARN, files: npmrc,
-    install: ['install', '--no-progress'], without: ['--ignore-optional'], words: { yarn: YARN },
-    downloadsAll: true
+    install: ['install', '--no-progress'], without: ['--ignore-optional'], words: { yarn: YARN }, downloadsAll: true
   },
   {
     name: 'Yarn 4', command: [NODE, inModules('@yarnpkg', 'cli-dist', 'bin', 'yarn.js')],
@@ -57,7 +62,8 @@ const MANAGERS = [
   },
   {
     name: 'Bun', command: [BUN],
-    files: (registry) => ({ 'bunfig.toml': `[install]\nregistry = "${registry}"\n` }), install: ['install'], without: ['--omit=optional'], words: { bun: [BUN], bunx: [BUN, 'x'] }, runtime: true
+    files: (registry) => ({ 'bunfig.toml': `[install]\nregistry = "${registry}"\n` }), install: ['install'],
+    without: ['--omit=optional'], elsewhere: ELSEWHERE, words: { bun: [BUN], bunx: [BUN, 'x'] }, runtime: true
   }
 ]
 

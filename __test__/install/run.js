@@ -145,6 +145,7 @@ function* checks(manager, { registry, sounds, server }) {
   const asModule = quickStart.replace(/^const (\{.*\}) = require\('(.*)'\).*$/m, "import $1 from '$2'")
 
   yield ['installs the package of this platform alone', async () => {
+    downloads(registry)
     await project.manage(project.install)
     const downloaded = downloads(registry)
     if (!manager.downloadsAll) assert.deepEqual(downloaded, [packageName(HERE), 'speaker-session'])
@@ -187,23 +188,29 @@ function* checks(manager, { registry, sounds, server }) {
       for (const end of ends) await end()
     }
   }]
-  if (!manager.without) return
-  yield ['says what helps where optional dependencies were left out', async () => {
-    project.empty()
-    await project.manage([...project.install, ...manager.without])
-    const script = "console.log(require('speaker-session').SpeakerSession.processStats().sessions)"
-    project.write('load.cjs', script)
-    const { code, output } = await attempt([project.node, 'load.cjs'], project.folder, project.env)
-    assert.notEqual(code, 0)
-    assert.ok(output.includes(`the package ${packageName(HERE)}@${version} is not installed`), output)
-    const [install, build] = [...output.matchAll(/`([^`]+)` in \S+\./g)].map(([, command]) => command.split(' '))
-    // The named commands, by the programs that stand for their first words.
-    const build1 = await attempt([...manager.words[build[0]], ...build.slice(1)], project.folder, project.env)
-    assert.match(build1.output, /cargo was not found/)
-    await run([...manager.words[install[0]], ...install.slice(1)], project.folder, project.env)
-    assert.equal(await project.execute('load.cjs', script), '0\n')
-    return install.join(' ')
-  }]
+  if (!manager.words) return
+  const load = "console.log(require('speaker-session').SpeakerSession.processStats().sessions)"
+  const wrong = [
+    ['optional dependencies were left out', manager.without, 'Optional dependencies were left out: ', () => {}],
+    ['another platform was installed', manager.elsewhere, ' is: node_modules was installed on another platform', () => rmSync(path.join(project.folder, 'node_modules'), { recursive: true })]
+  ]
+  for (const [what, args, reason, prepare] of wrong.filter(([, args]) => args)) {
+    yield [`says what helps where ${what}`, async () => {
+      project.empty()
+      await project.manage([...project.install, ...args])
+      project.write('load.cjs', load)
+      const { code, output } = await attempt([project.node, 'load.cjs'], project.folder, project.env)
+      assert.notEqual(code, 0)
+      assert.ok(output.includes(`the package ${packageName(HERE)}@${version} is not installed`) && output.includes(reason), output)
+      const [install, build] = [...output.matchAll(/`([^`]+)` in \S+\./g)].map(([, command]) => command.split(' '))
+      const program = ([word, ...rest]) => [...manager.words[word], ...rest]
+      assert.match((await attempt(program(build), project.folder, project.env)).output, /cargo was not found/)
+      prepare()
+      await run(program(install), project.folder, project.env)
+      assert.equal(await project.execute('load.cjs', load), '0\n')
+      return install.join(' ')
+    }]
+  }
 }
 
 async function main() {
