@@ -25,6 +25,12 @@ describe('the arguments', () => {
     assert.deepStrictEqual([exitCode, stdout], [0, `${version}\n`])
   })
 
+  it('build says what it lacks', async (t) => {
+    const { exitCode, stdout, stderr } = await run(workspace(t), ['build'])
+    assert.deepStrictEqual([exitCode, stdout], [1, ''])
+    assert.match(stderr, /^speaker-session: cargo was not found, .* Install Rust/)
+  })
+
   const wrong = {
     'nothing at all': [[], 'Expected play, replay, probe, build or help for the command but received none'],
     'an unknown command': [['sing'], 'received sing'],
