@@ -16,7 +16,7 @@ use speaker_session::output::OutputEvent;
 use speaker_session::runtime::DECODERS;
 use speaker_session::session::{Clock, DriverCounts, Open, Options, PlayRequest, Session, WallTime};
 use speaker_session::source::{
-    Clips, FetchLimits, MemoryFile, Origin, PcmReader, Section, Shared, Source, make_clip, open,
+    Clips, FetchLimits, MemoryFile, Origin, PcmReader, Section, Source, SourceState, make_clip, open,
 };
 
 fn main() {
@@ -64,7 +64,7 @@ impl Player {
             None => {
                 let (mut ring, consumer) = RingBuffer::new(RING);
                 ring.push_entire_slice(&[0.25; RING]).expect("it fits");
-                let reader = PcmReader::new(consumer, 0, 1, Arc::new(Shared::default()), Section::default(), None);
+                let reader = PcmReader::new(consumer, 0, 1, Arc::new(SourceState::default()), Section::default(), None);
                 (Some(ring), reader)
             }
         };

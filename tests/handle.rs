@@ -245,7 +245,7 @@ fn broken_session_answers_stream_writers() {
         while writer.write(&second, true).expect("it is live") > 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
-        writer.when_room(70);
+        writer.when_writable(70);
         bench.handle.with(|_, _| -> () { panic!("injected") }).unwrap_err();
         writer.flush(true, 71);
         let mut settled = Vec::new();

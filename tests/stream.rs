@@ -8,11 +8,11 @@ use speaker_session::audio::FRAME;
 use speaker_session::mixer::{Mixer, MixerEventKind, Routing, Scratch, Voice};
 use speaker_session::runtime::DECODERS;
 use speaker_session::source::{
-    self, Encoding, FetchLimits, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream,
+    self, DriverNotifier, Encoding, FetchLimits, Opening, Origin, PcmReader, PipeWriter, Raw, Section, Source, Stream,
 };
 
 /// Makes a stream of raw mono samples at the session's own rate: they are played as they are written.
-fn stream() -> (Arc<Pipe>, PcmReader) {
+fn stream() -> (Arc<PipeWriter>, PcmReader) {
     let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
     let source = Source::new(Origin::Stream(stream), None, Section::default());
     (pipe, open(Opening::Source(source)))
@@ -20,10 +20,10 @@ fn stream() -> (Arc<Pipe>, PcmReader) {
 
 fn open(opening: Opening) -> PcmReader {
     let limits = FetchLimits { timeout: Duration::ZERO, min_bytes_per_second: 0.0 };
-    source::open(&DECODERS, opening, 1, 0, limits, Arc::new(Progress::default()))
+    source::open(&DECODERS, opening, 1, 0, limits, Arc::new(DriverNotifier::default()))
 }
 
-fn write(pipe: &Pipe, samples: usize, level: f32) {
+fn write(pipe: &PipeWriter, samples: usize, level: f32) {
     let bytes: Vec<u8> = (0..samples).flat_map(|_| level.to_le_bytes()).collect();
     assert_eq!(pipe.write(&bytes, false), Some(bytes.len()));
 }
@@ -74,7 +74,7 @@ impl Desk {
 
     /// Makes the voice go on with what is written from now on.
     fn flush(&mut self) {
-        let flushed = self.voices[0].reader.flushed().expect("it is a stream");
+        let flushed = self.voices[0].reader.flushed_opening().expect("it is a stream");
         // It fades first; of two flushes the reader of the first is no longer used.
         let what = self.voices[0].flush_to(open(flushed));
         assert!(matches!(what, None | Some(MixerEventKind::Swapped { sought: None, .. })));

@@ -11,7 +11,7 @@ use speaker_session::mixer::Frame;
 use speaker_session::output::{Closing, Output, OutputEvent, OutputOptions, SampleFormat};
 use speaker_session::reserved::ReservedPath;
 use speaker_session::runtime::RUNTIME;
-use speaker_session::source::Progress;
+use speaker_session::source::DriverNotifier;
 
 const OLD: &[u8] = b"what was there";
 
@@ -29,7 +29,7 @@ fn open(path: &Path) -> Box<dyn Output> {
 fn open_as(path: &Path, channels: usize, format: SampleFormat) -> Box<dyn Output> {
     let path = Arc::new(ReservedPath::new(path.to_path_buf()));
     let options = OutputOptions::Wav { path, format, keeps_unheard: true };
-    let mut output = options.open(channels, &Arc::new(Progress::default()), Instant::now());
+    let mut output = options.open(channels, &Arc::new(DriverNotifier::default()), Instant::now());
     assert!(!output.is_connected(), "nobody waits for a disk");
     assert!(matches!(next_event(&mut *output), OutputEvent::Connected));
     output

@@ -16,7 +16,7 @@ use crate::error::{Code, SpeakerError};
 use crate::event::Message;
 use crate::net::Network;
 use crate::runtime::{self, DECODERS};
-use crate::source::{Clips, FetchLimits, Making, MemoryFile, Origin, Section, Source, make_clip};
+use crate::source::{Clips, DecodeJob, FetchLimits, MemoryFile, Origin, Section, Source, make_clip};
 
 #[napi(object)]
 pub struct NativeClipSource {
@@ -51,7 +51,7 @@ pub struct NativeClip {
     number: u32,
     made: Arc<Mutex<Option<std::result::Result<Clips, SpeakerError>>>>,
     /// Present until it is made or cancelled.
-    making: Option<Making>,
+    making: Option<DecodeJob>,
     /// Present from then on until it is closed.
     clips: Option<Arc<Clips>>,
     /// The bytes that it is made from, unless they are in a file or at a URL: recordings contain them.

@@ -16,7 +16,7 @@ use crate::output::{Rpc, Text};
 use crate::session::{
     Accepted, Interrupted, Overlap, Phase, PlayRequest, PlaybackInfo, Stats, StopRequest, Target, TrackStats,
 };
-use crate::source::{Fetch, Loudness, MemoryFile, Origin, Section, Source};
+use crate::source::{Fetch, LoudnessTarget, MemoryFile, Origin, Section, Source};
 
 #[napi(object)]
 pub struct NativePlay {
@@ -306,7 +306,7 @@ impl NativePlay {
         };
         let mut source = Source::new(origin, self.content_type, section);
         let loudness =
-            |NativeLoudness { target_lufs, max_gain_db }| Loudness { lufs: target_lufs, max_gain: max_gain_db };
+            |NativeLoudness { target_lufs, max_gain_db }| LoudnessTarget { lufs: target_lufs, max_gain: max_gain_db };
         source.loudness = self.loudness.map(loudness);
         PlayRequest {
             request_id: self.request_id,

@@ -39,7 +39,7 @@ use crate::output::{
 };
 use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
-use crate::source::{CACHE, CLIPS, Holdings, Origin, SPOOLS};
+use crate::source::{CACHE, CLIP_BUDGET, CacheUsage, Origin, SPOOL_BUDGET};
 use clip::NativeClip;
 use convert::{
     NativeAccepted, NativeInterrupt, NativeInterrupted, NativeMove, NativeNetwork, NativePlay, NativePlayback,
@@ -88,7 +88,7 @@ pub struct NativeProcessStats {
 #[napi]
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn process_stats() -> NativeProcessStats {
-    let (clips, bytes) = CLIPS.used();
+    let (clips, bytes) = CLIP_BUDGET.used();
     NativeProcessStats {
         sessions: open_sessions() as f64,
         broken: broken_sessions() as f64,
@@ -184,10 +184,10 @@ pub fn configure(options: NativeProcessOptions) -> Result<()> {
         Network::set_of_process(network.into_core()?, false);
     }
     if let Some(max) = options.max_spool_bytes {
-        SPOOLS.set_max(max as u64);
+        SPOOL_BUDGET.set_max(max as u64);
     }
     if let Some(max) = options.max_clip_bytes {
-        CLIPS.set_max(max as u64);
+        CLIP_BUDGET.set_max(max as u64);
     }
     set_admission(options.max_load, options.refuses_overload);
     Ok(())
@@ -240,7 +240,7 @@ pub struct NativeCache {
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn cache(max_bytes: Option<f64>) -> NativeCache {
     max_bytes.iter().for_each(|max| CACHE.set_max(*max as u64));
-    let Holdings { max_bytes, bytes, entries } = CACHE.holdings();
+    let CacheUsage { max_bytes, bytes, entries } = CACHE.usage();
     NativeCache {
         max_bytes: max_bytes as f64,
         bytes: bytes as f64,

@@ -14,7 +14,7 @@ use super::outgoing::{Outgoing, OutgoingKind, Serialized};
 use crate::error::SpeakerError;
 use crate::event::Message;
 use crate::runtime::{self, DECODERS};
-use crate::source::{Making, Probed, probe};
+use crate::source::{DecodeJob, Probed, probe};
 
 #[napi(object)]
 pub struct NativeProbed {
@@ -55,7 +55,7 @@ pub struct NativeProbe {
     number: u32,
     found: Arc<Mutex<Option<std::result::Result<Probed, SpeakerError>>>>,
     /// Present until it is done or cancelled.
-    making: Option<Making>,
+    making: Option<DecodeJob>,
     probed: Option<Probed>,
 }
 

@@ -9,7 +9,7 @@ use crate::audio::{from_ms, to_ms};
 use crate::engine::Stream;
 use crate::g711::Law;
 use crate::session::StreamStats;
-use crate::source::{self, Encoding, Pipe, Prebuffer, Raw};
+use crate::source::{self, Encoding, PipeWriter, Prebuffer, Raw};
 
 #[napi(object)]
 pub struct NativeEncoding {
@@ -37,7 +37,7 @@ pub struct NativeStreamStats {
 }
 
 impl NativeEncoding {
-    pub fn open(self) -> (Arc<Pipe>, source::Stream) {
+    pub fn open(self) -> (Arc<PipeWriter>, source::Stream) {
         let Self { format, sample_rate: rate, channels, more, prebuffer_ms } = self;
         let raw = |format| Encoding::Raw { format, rate, channels: channels as usize };
         let encoding = match format.as_deref() {
@@ -91,7 +91,7 @@ impl NativeStream {
 
     #[napi]
     pub fn when_room(&self, ticket: u32) {
-        self.stream.when_room(ticket);
+        self.stream.when_writable(ticket);
     }
 
     #[napi]

@@ -55,7 +55,7 @@ enum NextAction {
 
 fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -> Turn {
     let slot = &mut *core.slot.lock();
-    let waker = Waker::from(core.progress.clone());
+    let waker = Waker::from(core.notifier.clone());
     let context = &mut Context::from_waker(&waker);
     // The result of the frame that was handed over last.
     let mut outcome = None;

@@ -23,7 +23,7 @@ use crate::session::{
     Accepted, Clock, ConnectionState, Interrupted, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats,
     StopRequest, TapOf, Target, Ticket, TrackStats, WallTime, Work,
 };
-use crate::source::{self, FetchLimits, Opening, Origin, Pipe, Progress};
+use crate::source::{self, DriverNotifier, FetchLimits, Opening, Origin, PipeWriter};
 use crate::sync::{Mutex, MutexGuard};
 
 /// The number of sessions of this process that a panic broke.
@@ -70,7 +70,7 @@ pub(super) struct Core {
     pub options: EngineOptions,
     pub channels: usize,
     pub is_manual: bool,
-    pub progress: Arc<Progress>,
+    pub notifier: Arc<DriverNotifier>,
     pub wall_clock: WallClock,
     /// When the session's time began, in wall time; never on the manual clock.
     pub clock_start: AtomicU64,
@@ -93,7 +93,7 @@ impl Core {
             options: engine,
             channels,
             is_manual,
-            progress: Arc::new(Progress::new(is_manual)),
+            notifier: Arc::new(DriverNotifier::new(is_manual)),
             wall_clock: WallClock::start(),
             clock_start: AtomicU64::new(Samples::MAX),
             hastens: AtomicBool::new(false),
@@ -103,8 +103,8 @@ impl Core {
         }
     }
 
-    /// Calls the session under its lock, then carries out the work that this left. A panic breaks the session: everything live fails, and the
-    /// answer is an error.
+    /// Calls the session under its lock, then carries out the work that this left. A panic breaks the session: everything live fails, and
+    /// the answer is an error.
     pub fn with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Result<R> {
         let _entered = self.scope.enter();
         self.call(self.session.lock(), call)
@@ -149,7 +149,7 @@ impl Core {
             if let Opening::Source(source) = &mut open.what {
                 source.reserved = self.options.output.reserved_path().cloned();
             }
-            let reader = source::open(&DECODERS, open.what, self.channels, open.ahead, fetch, self.progress.clone());
+            let reader = source::open(&DECODERS, open.what, self.channels, open.ahead, fetch, self.notifier.clone());
             let unwanted = self.with(|session, _| session.opened(open.id, open.number, reader, open.ticket));
             drop(unwanted);
         }
@@ -158,7 +158,7 @@ impl Core {
         }
         (0..rings).for_each(|_| self.options.bell.ring());
         if wakes_driver {
-            self.progress.tell();
+            self.notifier.notify();
         }
     }
 
@@ -193,13 +193,13 @@ impl Handle {
         OPEN.fetch_add(1, Ordering::Relaxed);
         let weak = Arc::downgrade(&core);
         match jobs {
-            Some(jobs) => core.progress.on_move(move || {
+            Some(jobs) => core.notifier.on_notify(move || {
                 if let Some(core) = weak.upgrade() {
                     jobs.notify(core);
                 }
             }),
             None => {
-                core.progress.on_move(move || {
+                core.notifier.on_notify(move || {
                     if let Some(core) = weak.upgrade() {
                         WHEELS.notify(core);
                     }
@@ -237,7 +237,7 @@ impl Handle {
     }
 
     /// Plays a request whose source is a stream; `pipe` is the writer's end of it.
-    pub fn stream(&self, request: PlayRequest, pipe: Arc<Pipe>) -> Result<Stream> {
+    pub fn stream(&self, request: PlayRequest, pipe: Arc<PipeWriter>) -> Result<Stream> {
         let encoding = match &request.source.origin {
             Origin::Stream(stream) => Some(stream.encoding.clone()),
             _ => None,
@@ -353,7 +353,7 @@ impl Handle {
 
     /// Starts a tap into `sink`; see [`Session::tap`]. `id` is unique among the session's taps.
     pub fn tap(&self, id: u32, of: &TapOf, format: PcmFormat, sink: PcmSink) -> Result<Tap> {
-        let backlog = Arc::new(Backlog::new(self.core.progress.clone()));
+        let backlog = Arc::new(Backlog::new(self.core.notifier.clone()));
         let request = TapRequest { id, target: TapTarget::All, format, sink, backlog: backlog.clone() };
         self.with(|session, _| session.tap(request, of))??;
         Ok(Tap::new(id, backlog, Arc::downgrade(&self.core)))
@@ -368,7 +368,7 @@ impl Handle {
         sink: PcmSink,
         failure: ListenFailure,
     ) -> Result<Listener> {
-        let backlog = Arc::new(Backlog::new(self.core.progress.clone()));
+        let backlog = Arc::new(Backlog::new(self.core.notifier.clone()));
         let listening = Listening::new(ListenRequest { id, identity, track, format, sink, backlog, failure });
         self.with(|session, _| session.listen(listening.clone()))??;
         Ok(Listener::new(listening, Arc::downgrade(&self.core)))

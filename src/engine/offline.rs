@@ -37,7 +37,7 @@ impl Work for Core {
 /// Takes a turn. Returns true if there is more to do at once.
 fn turn(core: &Arc<Core>) -> bool {
     let slot = &mut *core.slot.lock();
-    let waker = Waker::from(core.progress.clone());
+    let waker = Waker::from(core.notifier.clone());
     let _entered = RUNTIME.enter();
     with_scratch(|scratch| (0..STEPS).all(|_| step(core, slot, &waker, scratch)))
 }
@@ -103,10 +103,10 @@ impl Alarm {
         if alarm.as_ref().is_some_and(|set| set.time == time && time > core.wall_clock.now()) {
             return;
         }
-        let (wall_clock, progress) = (core.wall_clock, core.progress.clone());
+        let (wall_clock, notifier) = (core.wall_clock, core.notifier.clone());
         let task = Task::spawn(async move {
             sleep_until(wall_clock.instant(time).into()).await;
-            progress.tell();
+            notifier.notify();
         });
         *alarm = Some(Self { time, _task: task });
     }

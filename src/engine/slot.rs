@@ -59,7 +59,7 @@ impl Slot {
                 {
                     return Some(OutputEvent::Lost { error, reason: "failed".to_owned() });
                 }
-                let output = core.options.output.open(core.channels, &core.progress, now);
+                let output = core.options.output.open(core.channels, &core.notifier, now);
                 let is_connected = output.is_connected();
                 self.output = Some(output);
                 is_connected.then_some(OutputEvent::Connected)

@@ -6,19 +6,19 @@ use super::handle::Core;
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::Written;
 use crate::session::{Accepted, StreamStats, Ticket};
-use crate::source::{Encoding, Pipe};
+use crate::source::{Encoding, PipeWriter};
 
 /// The writer of a stream. Dropping it changes nothing: its playback goes on until it is ended or stopped.
 pub struct Stream {
     accepted: Accepted,
-    pipe: Arc<Pipe>,
+    pipe: Arc<PipeWriter>,
     encoding: Option<Encoding>,
     /// Weak, because a writer must not keep a session open that its user has dropped.
     core: Weak<Core>,
 }
 
 impl Stream {
-    pub(super) fn new(accepted: Accepted, pipe: Arc<Pipe>, encoding: Option<Encoding>, core: Weak<Core>) -> Self {
+    pub(super) fn new(accepted: Accepted, pipe: Arc<PipeWriter>, encoding: Option<Encoding>, core: Weak<Core>) -> Self {
         Self { accepted, pipe, encoding, core }
     }
 
@@ -27,15 +27,16 @@ impl Stream {
         &self.accepted
     }
 
-    /// Takes as many bytes as there is room for, and returns their number; `None` once the playback has ended. `more` as in [`Pipe::write`].
+    /// Takes as many bytes as there is room for, and returns their number; `None` once the playback has ended. `more` as in
+    /// [`PipeWriter::write`].
     pub fn write(&self, bytes: &[u8], more: bool) -> Option<usize> {
         self.pipe.write(bytes, more)
     }
 
     /// Settles when there is room again, or the playback has ended.
-    pub fn when_room(&self, ticket: Ticket) {
+    pub fn when_writable(&self, ticket: Ticket) {
         let core = self.core.clone();
-        self.pipe.when_room(move || {
+        self.pipe.when_writable(move || {
             if let Some(core) = core.upgrade() {
                 let _ = core.with(|session, _| session.settle(ticket));
             }
@@ -54,7 +55,7 @@ impl Stream {
 
     /// Sets a mark behind so many bytes written since the last flush; see [`Session::mark_stream`](crate::session::Session::mark_stream).
     pub fn mark(&self, name: String, number: u32, bytes: u64) -> Result<()> {
-        let place = self.encoding.as_ref().and_then(|encoding| encoding.place(bytes));
+        let place = self.encoding.as_ref().and_then(|encoding| encoding.position(bytes));
         let written = place.map(|place| Written { bytes, place });
         let Some(core) = self.core.upgrade() else {
             return Err(SpeakerError::new(Code::Closed, "Expected an open session but it is closed"));
@@ -67,7 +68,7 @@ impl Stream {
         self.core.upgrade()?.with(|session, _| session.stream_stats(self.accepted.id)).ok()?
     }
 
-    /// Drops everything written and not heard; `more` as in [`Pipe::write`]. Settles when it is done.
+    /// Drops everything written and not heard; `more` as in [`PipeWriter::write`]. Settles when it is done.
     pub fn flush(&self, more: bool, ticket: Ticket) {
         self.pipe.flush(more);
         let id = self.accepted.id;

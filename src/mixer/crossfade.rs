@@ -86,7 +86,7 @@ impl Voice {
 
     /// Returns the samples left to its end, if that is known and nothing ends it before.
     pub(super) fn left(&self) -> Option<Samples> {
-        let left = self.reader.left().filter(|_| !self.state.declick.is_swapping())?;
+        let left = self.reader.remaining().filter(|_| !self.state.declick.is_swapping())?;
         (self.state.played + left <= self.limit).then_some(left)
     }
 }

@@ -76,7 +76,7 @@ impl Declick {
     /// Returns true if the next reader, if there is one, can be played from or will get no more.
     pub fn is_fed(&self) -> bool {
         match &self.next {
-            Some(Next::Flushed(reader) | Next::Sought(reader)) => !reader.is_coming() || reader.is_ready(),
+            Some(Next::Flushed(reader) | Next::Sought(reader)) => !reader.is_filling() || reader.is_ready(),
             None => true,
         }
     }
@@ -132,7 +132,7 @@ impl Voice {
         let stays =
             stop.is_none() && crosses_out.is_none() && declick.silent_from() == Samples::MAX && !declick.is_swapping();
         let starves = self.reader.is_starved() && !self.reader.is_ready();
-        silent && stays && starves && self.stall_timeout == Samples::MAX && !self.reader.learns()
+        silent && stays && starves && self.stall_timeout == Samples::MAX && !self.reader.may_adapt()
     }
 
     /// Returns true once after a resume, so that it is reported once.
@@ -196,7 +196,7 @@ impl Voice {
     pub fn swap_reader(&mut self) -> Option<MixerEventKind> {
         let (reader, is_sought) = match self.state.declick.next.take()? {
             Next::Flushed(mut reader) => {
-                reader.follow(&self.reader);
+                reader.continue_after(&self.reader);
                 (reader, false)
             }
             Next::Sought(reader) => (reader, true),
@@ -210,7 +210,7 @@ impl Voice {
         }
         self.state.tail = None;
         let spent = std::mem::replace(&mut self.reader, reader);
-        Some(MixerEventKind::Swapped { spent, sought: is_sought.then(|| self.reader.place()) })
+        Some(MixerEventKind::Swapped { spent, sought: is_sought.then(|| self.reader.position()) })
     }
 
     /// Stands still if it is paused, and rises if not; called while it is silent.
@@ -219,7 +219,7 @@ impl Voice {
         let declick = &mut self.state.declick;
         if declick.is_paused {
             declick.is_frozen = true;
-            return Some(MixerEventKind::Paused(self.reader.place()));
+            return Some(MixerEventKind::Paused(self.reader.position()));
         }
         if declick.is_waiting {
             self.wait_silently();

@@ -203,7 +203,7 @@ impl Voice {
 
     /// Returns the samples per channel that are decoded and not mixed yet.
     pub fn buffered(&self) -> Samples {
-        self.reader.level().0 as Samples
+        self.reader.buffered().0 as Samples
     }
 
     /// Returns how often its source was not ready in time.
@@ -213,7 +213,7 @@ impl Voice {
 
     /// Returns its place in its source.
     pub fn place(&self) -> Samples {
-        self.reader.place()
+        self.reader.position()
     }
 
     /// Replaces its marks. Ignored while another reader is on its way: then they stand in what that one reads.
@@ -225,13 +225,14 @@ impl Voice {
 
     /// Returns true if everything `written` was mixed, apart from what its resampler holds back for later samples.
     pub fn has_heard(&self, written: Written) -> bool {
-        !self.state.declick.is_swapping() && (written.place <= self.reader.own_place() || self.has_run_dry(written))
+        !self.state.declick.is_swapping()
+            && (written.place <= self.reader.position_since_flush() || self.has_run_dry(written))
     }
 
     /// Returns true if it is silent because nothing more than `written` has come.
     fn has_run_dry(&self, written: Written) -> bool {
         let is_silent = self.state.underrun.as_ref().is_some_and(|underrun| underrun.silent > 0);
-        is_silent && self.reader.has_given(written.bytes)
+        is_silent && self.reader.has_delivered(written.bytes)
     }
 
     /// Returns the event of its next sample, if that is the first one or the first one after a pause.
@@ -239,7 +240,7 @@ impl Voice {
         if !std::mem::replace(&mut self.state.started, true) {
             return Some(MixerEventKind::Started);
         }
-        self.take_resumed().then(|| MixerEventKind::Resumed(self.reader.place()))
+        self.take_resumed().then(|| MixerEventKind::Resumed(self.reader.position()))
     }
 
     /// Looks at the next `window` samples; returns the first boundary among them and its distance, if one is known.
@@ -252,7 +253,7 @@ impl Voice {
                 self.state.declick.rise(here);
             }
         }
-        let (waiting, ended) = self.reader.level();
+        let (waiting, ended) = self.reader.buffered();
         // The end of a reader that is about to be replaced is not the end of the playback.
         let is_over = ended && !self.state.declick.is_swapping();
         let source = if is_over { waiting as Samples } else { Samples::MAX };
@@ -273,7 +274,7 @@ impl Voice {
             if !ended {
                 *underruns += 1;
                 self.state.underruns += 1;
-                self.reader.run_dry();
+                self.reader.note_underrun();
             }
             if waiting == 0 {
                 self.finish_falls(here);
@@ -317,7 +318,7 @@ impl Voice {
         let here = self.state.played;
         let room = sum.frames().min((self.audible_until() - here) as usize);
         let levels = self.levels(over_time, now);
-        let plain = self.reader.plain();
+        let plain = self.reader.unaltered();
         let clip = self.reader.clip().map(|(clip, place)| (clip.clone(), place));
         let peek = self.reader.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
@@ -348,7 +349,7 @@ impl Voice {
         if let Some(underrun) = &mut self.state.underrun {
             underrun.silent += (frames - taken) as Samples;
             if underrun.is_late {
-                self.reader.was_silent(underrun.silent);
+                self.reader.adapt_to_silence(underrun.silent);
             }
         }
         content
@@ -359,7 +360,7 @@ impl Voice {
         let here = self.state.played;
         let open = Ramp::flat(1.0);
         // No edge if the source is known to end by then: its own end is not softened.
-        let limit = match self.reader.left() {
+        let limit = match self.reader.remaining() {
             Some(left) if here + left <= self.limit => open,
             _ => Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit),
         };
@@ -379,12 +380,12 @@ impl Voice {
         }
         if let Some(silent) = self.stall() {
             let at = at + (step as Samples).saturating_sub(silent);
-            events.push(MixerEvent { id, at, kind: MixerEventKind::Stalled(self.reader.place()) });
+            events.push(MixerEvent { id, at, kind: MixerEventKind::Stalled(self.reader.position()) });
         }
         if self.report_every > 0 {
             for count in played / self.report_every + 1..=self.state.played / self.report_every {
                 let reached = count * self.report_every;
-                let place = self.reader.place_back(self.state.played - reached);
+                let place = self.reader.position_back(self.state.played - reached);
                 events.push(MixerEvent { id, at: at + reached - played, kind: MixerEventKind::Progress(place) });
             }
         }
@@ -393,7 +394,7 @@ impl Voice {
     /// Reports the marks that the last step reached.
     fn report_marks(&mut self, played: Samples, at: Samples, step: usize, events: &mut Vec<MixerEvent>) {
         let mixed = self.state.played - played;
-        let (here, silent) = (self.reader.own_place(), step as Samples - mixed);
+        let (here, silent) = (self.reader.position_since_flush(), step as Samples - mixed);
         let before = here - mixed;
         for (number, written) in std::mem::take(&mut self.marks) {
             let at = if written.place <= here {
@@ -425,21 +426,21 @@ impl Voice {
             // It takes no samples.
             return self.state.declick.is_fed();
         }
-        let frames = frames + (LOOK_AHEAD + RINGING).max(self.reader.ahead() / 2);
-        let coming = self.reader.is_coming();
+        let frames = frames + (LOOK_AHEAD + RINGING).max(self.reader.lookahead() / 2);
+        let coming = self.reader.is_filling();
         let stop = self.stop_end().unwrap_or(Samples::MAX);
         // One sample beyond the limit is looked for: a source that is just as long as allowed ends by itself.
         let left = stop.min(self.limit.saturating_add(1)).min(self.state.declick.silent_from()) - self.state.played;
         let waits = match self.state.underrun {
             Some(_) if left > 0 => self.reader.is_ready(),
-            _ => self.reader.level().0 as Samples >= left.min(frames as Samples),
+            _ => self.reader.buffered().0 as Samples >= left.min(frames as Samples),
         };
         (waits || !coming) && self.state.declick.is_fed()
     }
 
     /// Returns true if its reader is empty and another is on its way.
     fn has_run_out(&self) -> bool {
-        self.state.declick.is_swapping() && self.reader.level() == (0, true)
+        self.state.declick.is_swapping() && self.reader.buffered() == (0, true)
     }
 
     fn audible_until(&self) -> Samples {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use crate::source::Progress;
+use crate::source::DriverNotifier;
 
 /// The most frames that may wait.
 const MAX_WAITING: usize = 64;
@@ -14,17 +14,17 @@ pub struct Backlog {
     dropped: AtomicU64,
     /// True if the clock waits while there is no room; otherwise frames are dropped then.
     holds: AtomicBool,
-    progress: Arc<Progress>,
+    notifier: Arc<DriverNotifier>,
 }
 
 impl Backlog {
     /// Creates an empty backlog. A manual clock waits for room; a realtime clock does not.
-    pub fn new(progress: Arc<Progress>) -> Self {
+    pub fn new(notifier: Arc<DriverNotifier>) -> Self {
         Self {
             waiting: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
-            holds: AtomicBool::new(progress.eager),
-            progress,
+            holds: AtomicBool::new(notifier.waits_for_sources),
+            notifier,
         }
     }
 
@@ -52,7 +52,7 @@ impl Backlog {
 
     /// Sets whether something reads the frames; if nothing does, not even a manual clock waits.
     pub fn expect_reader(&self, expected: bool) {
-        self.holds.store(expected && self.progress.eager, Ordering::Release);
+        self.holds.store(expected && self.notifier.waits_for_sources, Ordering::Release);
         self.notify();
     }
 
@@ -62,8 +62,8 @@ impl Backlog {
     }
 
     fn notify(&self) {
-        if self.progress.eager {
-            self.progress.tell();
+        if self.notifier.waits_for_sources {
+            self.notifier.notify();
         }
     }
 }

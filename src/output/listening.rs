@@ -97,7 +97,7 @@ impl Listening {
         state.is_speaking = true;
         state.pcm.take(frame.samples);
         state.time += (frame.samples.len() / self.channels) as Samples;
-        self.speech.put(frame.samples);
+        self.speech.push(frame.samples);
     }
 
     /// Ends the current track; another may follow.

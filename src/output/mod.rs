@@ -28,7 +28,7 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::g711::Law;
 use crate::mixer::{Frame, Routing};
 use crate::reserved::ReservedPath;
-use crate::source::Progress;
+use crate::source::DriverNotifier;
 
 pub use backlog::Backlog;
 pub use data::{DataInterest, IncomingContent, IncomingData, OutgoingContent, OutgoingData, Payload, Rpc, Text};
@@ -383,13 +383,13 @@ impl OutputOptions {
     }
 
     /// Opens the output for `channels` channels, or starts to: [`OutputEvent::Connected`] or [`OutputEvent::Lost`] follows.
-    pub fn open(&self, channels: usize, progress: &Arc<Progress>, now: Instant) -> Box<dyn Output> {
+    pub fn open(&self, channels: usize, notifier: &Arc<DriverNotifier>, now: Instant) -> Box<dyn Output> {
         match self {
             Self::Wav { path, format, keeps_unheard } => {
                 Box::new(wav::Wav::create(path.clone(), channels, *format, *keeps_unheard))
             }
             Self::Pcm { format, is_continuous, sink } => {
-                let backlog = Arc::new(Backlog::new(progress.clone()));
+                let backlog = Arc::new(Backlog::new(notifier.clone()));
                 let pcm = pcm::Pcm::new(*format, None, 0, sink.clone(), backlog);
                 if *is_continuous { Box::new(pcm::Continuous::new(pcm)) } else { Box::new(pcm) }
             }

@@ -441,7 +441,7 @@ impl Session {
             }
             let Self { playbacks, outbox, .. } = session;
             if let Some(sounding) = playbacks.sounding(id) {
-                let Some(opening) = sounding.voice.reader.sought(place) else { return false };
+                let Some(opening) = sounding.voice.reader.sought_opening(place) else { return false };
                 let number = outbox.open(id, opening, sounding.request.ahead, None);
                 sounding.voice.seek();
                 sounding.end_approaches = false;
@@ -480,8 +480,8 @@ impl Session {
             // The reader is replaced when it comes.
             Loadable::Opening { place: wanted, .. } => *wanted = place,
             Loadable::Reading(reader) => {
-                if let Some(opening) = reader.begun_at(place) {
-                    let number = outbox.open(id, opening, reader.ahead(), None);
+                if let Some(opening) = reader.unplayed_opening(place) {
+                    let number = outbox.open(id, opening, reader.lookahead(), None);
                     if let Loadable::Reading(reader) = std::mem::replace(source, Loadable::Opening { number, place }) {
                         outbox.drop_reader(reader);
                     }
@@ -551,13 +551,13 @@ impl Session {
         self.drop_marks(id);
         let Self { playbacks, outbox, .. } = self;
         if let Some(sounding) = playbacks.sounding(id) {
-            if let Some(opening) = sounding.voice.reader.flushed() {
+            if let Some(opening) = sounding.voice.reader.flushed_opening() {
                 sounding.flushing = Some(outbox.open(id, opening, 0, Some(ticket)));
                 return;
             }
         } else if let Some(source @ Loadable::Reading(_)) = playbacks.loadable_mut(id)
             && let Loadable::Reading(reader) = source
-            && let Some(opening) = reader.flushed()
+            && let Some(opening) = reader.flushed_opening()
         {
             let number = outbox.open(id, opening, 0, Some(ticket));
             if let Loadable::Reading(reader) = std::mem::replace(source, Loadable::Opening { number, place: 0 }) {
@@ -811,9 +811,9 @@ impl Session {
     /// Makes the voice of a playback from its request and the session's options.
     pub(super) fn voice(&self, request: &Request, reader: PcmReader) -> Voice {
         // A start inside the source gets an edge; a source's own first sample is left as it is.
-        let edge = if reader.place() > 0 { EDGE } else { 0 };
+        let edge = if reader.position() > 0 { EDGE } else { 0 };
         let lead = if request.overlap == Overlap::Queue { self.options.policy.crossfade } else { 0 };
-        let lead = lead.min(reader.ahead() as Samples);
+        let lead = lead.min(reader.lookahead() as Samples);
         let gain = request.gain * reader.gain();
         let mut voice = Voice::new(request.id, request.track, reader);
         voice.role = request.role;

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A call applies whole and at once. Time is an argument: [`WallTime`] is the time by which waiting is measured,
-//! [`Samples`] that of the mix. Whatever a call or a tick leads to outside (a source to open, an output to prepare, a reader to drop) is left in the
-//! outbox and carried out by [`engine`](crate::engine) after the lock is released.
+//! [`Samples`] that of the mix. Whatever a call or a tick leads to outside (a source to open, an output to prepare, a reader to drop) is
+//! left in the outbox and carried out by [`engine`](crate::engine) after the lock is released.
 
 mod calls;
 mod counts;
@@ -265,7 +265,7 @@ impl Session {
         let each = |(id, source): (PlaybackId, &playbacks::Loadable)| match source {
             playbacks::Loadable::Opening { number, .. } => format!("{id}: opening {number}"),
             playbacks::Loadable::Reading(reader) => {
-                format!("{id}: {:?}, coming {}, outcome {:?}", reader.level(), reader.is_coming(), reader.outcome())
+                format!("{id}: {:?}, coming {}, outcome {:?}", reader.buffered(), reader.is_filling(), reader.outcome())
             }
         };
         self.playbacks.opened().map(each).collect::<Vec<_>>().join("; ")
@@ -344,8 +344,8 @@ impl Session {
     /// Returns the state of a stream; `None` once its playback is over.
     pub fn stream_stats(&self, id: PlaybackId) -> Option<StreamStats> {
         let of = |reader: &PcmReader, underruns| StreamStats {
-            buffered: reader.level().0 as Samples,
-            prebuffer: reader.wanted() as Samples,
+            buffered: reader.buffered().0 as Samples,
+            prebuffer: reader.prebuffer_target() as Samples,
             underruns,
         };
         if let Some(sounding) = self.playbacks.sounding.iter().find(|sounding| sounding.request.id == id) {

@@ -119,7 +119,7 @@ impl Loadable {
         match self {
             Self::Opening { .. } => true,
             // In this order: once no more is coming, everything that came must be seen.
-            Self::Reading(reader) => reader.is_coming() && !reader.is_ready(),
+            Self::Reading(reader) => reader.is_filling() && !reader.is_ready(),
         }
     }
 
@@ -127,7 +127,7 @@ impl Loadable {
     pub fn failure(&self) -> Option<SpeakerError> {
         let Self::Reading(reader) = self else { return None };
         let error = reader.outcome()?.clone().err()?;
-        (reader.level().0 == 0).then_some(error)
+        (reader.buffered().0 == 0).then_some(error)
     }
 
     pub fn position(&self) -> Samples {

@@ -54,9 +54,9 @@ impl Session {
         // It was sought while it was being opened.
         if let Loadable::Opening { place, .. } = *source
             && place != reader.from()
-            && let Some(opening) = reader.begun_at(place)
+            && let Some(opening) = reader.unplayed_opening(place)
         {
-            *source = Loadable::Opening { number: outbox.open(id, opening, reader.ahead(), None), place };
+            *source = Loadable::Opening { number: outbox.open(id, opening, reader.lookahead(), None), place };
             return Err(Box::new(reader));
         }
         *source = Loadable::Reading(reader);
@@ -81,7 +81,7 @@ impl Session {
         for (_, reader) in playbacks.awaiting_first_sound().filter(|(deadline, _)| *deadline <= at) {
             let timeout = to_ms(options.start_timeout);
             let message = format!("Expected a first sound within {timeout} ms (startTimeoutMs) but received none");
-            outbox.wakes.extend(reader.give_up(SpeakerError::new(Code::StartTimeout, message)));
+            outbox.wakes.extend(reader.fail(SpeakerError::new(Code::StartTimeout, message)));
         }
     }
 

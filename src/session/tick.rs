@@ -334,7 +334,7 @@ impl Session {
                 index += 1;
                 continue;
             };
-            let (track, length) = (loading.request.track, reader.left());
+            let (track, length) = (loading.request.track, reader.remaining());
             let stream = self.mixer.stream_of(track);
             let is_time = loading.can_start()
                 && loading.source.failure().is_none()
@@ -354,9 +354,10 @@ impl Session {
 
     fn start(&mut self, request: Request, reader: PcmReader) {
         let track = request.track;
-        if reader.left() == Some(0) {
+        if reader.remaining() == Some(0) {
             // A source without samples completes and never starts.
-            let event = EventKind::Completed { duration_ms: 0.0, position_ms: to_ms(reader.place()), unheard_ms: 0.0 };
+            let event =
+                EventKind::Completed { duration_ms: 0.0, position_ms: to_ms(reader.position()), unheard_ms: 0.0 };
             self.outbox.drop_reader(reader);
             self.note_end(&request, event);
             return self.advance_line(track);

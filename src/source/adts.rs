@@ -9,8 +9,8 @@ use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 
 use super::body::SharedBody;
-use super::decode::{About, Block, LEAD_IN, Piece, Step, decode_packet, decoder, end, finish, may_skip};
-use super::frames::{self, Next};
+use super::decode::{Block, FileDecoder, FileDetails, LEAD_IN, Step, decode_packet, decoder, end, finish, may_skip};
+use super::frames::{self, NextFrame};
 use crate::error::Result;
 
 /// Sample rates in Hz, by index (ISO/IEC 14496-3 table 1.18).
@@ -30,7 +30,7 @@ pub struct Header {
     packets: u8,
 }
 
-impl frames::Header for Header {
+impl frames::FrameHeader for Header {
     const BYTES: usize = 7;
 
     fn read(head: &[u8]) -> Option<Self> {
@@ -47,7 +47,7 @@ impl frames::Header for Header {
         self.length
     }
 
-    fn is_alike(&self, other: &Self) -> bool {
+    fn is_compatible(&self, other: &Self) -> bool {
         (self.profile, self.rate, self.channels) == (other.profile, other.rate, other.channels)
     }
 }
@@ -74,29 +74,29 @@ pub struct Adts {
     decoder: Option<Box<dyn AudioDecoder>>,
     packet: Vec<u8>,
     /// The number of frames decoded so far, and of samples per channel in the last one.
-    came: u64,
+    received: u64,
     samples: u64,
 }
 
 impl Adts {
     pub fn new(body: &SharedBody) -> Self {
-        Self { body: body.clone(), last: None, decoder: None, packet: Vec::new(), came: 0, samples: 0 }
+        Self { body: body.clone(), last: None, decoder: None, packet: Vec::new(), received: 0, samples: 0 }
     }
 }
 
-impl Piece for Adts {
+impl FileDecoder for Adts {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         let mut body = self.body.get();
         let header = match frames::next(&mut body, self.last) {
-            Next::Frame(header) => header,
-            Next::Cut => {
+            NextFrame::Frame(header) => header,
+            NextFrame::Cut => {
                 body.skip(u64::MAX);
                 return Ok(end(&mut self.decoder, block));
             }
-            Next::Other => return Ok(end(&mut self.decoder, block)),
+            NextFrame::Other => return Ok(end(&mut self.decoder, block)),
         };
-        let is_alike = self.last.is_some_and(|last| frames::Header::is_alike(&last, &header));
-        if let Some(mut decoder) = self.decoder.take_if(|_| !is_alike)
+        let is_compatible = self.last.is_some_and(|last| frames::FrameHeader::is_compatible(&last, &header));
+        if let Some(mut decoder) = self.decoder.take_if(|_| !is_compatible)
             && finish(&mut *decoder, block)
         {
             return Ok(Step::Block);
@@ -112,17 +112,17 @@ impl Piece for Adts {
             self.last = Some(header);
             self.decoder = Some(decoder(&parameters)?);
         }
-        let left_out = Step::LeftOut(header.length as u64);
+        let discarded = Step::Discarded(header.length as u64);
         match &mut self.decoder {
             Some(decoder) if header.packets == 1 => {
-                let step = decode_packet(&mut **decoder, &self.packet, block, left_out)?;
+                let step = decode_packet(&mut **decoder, &self.packet, block, discarded)?;
                 if let Step::Block = step {
-                    self.came += 1;
+                    self.received += 1;
                     self.samples = (block.samples.len() / block.spec.channels().count().max(1)) as u64;
                 }
                 Ok(step)
             }
-            _ => Ok(left_out),
+            _ => Ok(discarded),
         }
     }
 
@@ -130,33 +130,33 @@ impl Piece for Adts {
         self.decoder.as_ref().filter(|decoder| may_skip(&***decoder))?;
         let wanted = to.saturating_sub(LEAD_IN).checked_div(self.samples)?;
         let mut body = self.body.get();
-        while self.came < wanted
-            && let Next::Frame(header) = frames::next(&mut body, self.last)
+        while self.received < wanted
+            && let NextFrame::Frame(header) = frames::next(&mut body, self.last)
             && header.packets == 1
-            && self.last.is_some_and(|last| frames::Header::is_alike(&last, &header))
+            && self.last.is_some_and(|last| frames::FrameHeader::is_compatible(&last, &header))
         {
             body.consume(header.length);
-            self.came += 1;
+            self.received += 1;
         }
         self.decoder.as_mut()?.reset();
-        Some(self.came * self.samples)
+        Some(self.received * self.samples)
     }
 
-    fn goes_on(&self) -> bool {
+    fn continues(&self) -> bool {
         true
     }
 
-    fn about(&mut self) -> About {
-        About {
+    fn details(&mut self) -> FileDetails {
+        FileDetails {
             codec: self.decoder.as_ref().map_or("aac", |decoder| decoder.codec_info().short_name),
-            ..About::default()
+            ..FileDetails::default()
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::frames::Header as _;
+    use super::frames::FrameHeader as _;
     use super::*;
 
     #[test]

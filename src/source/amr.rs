@@ -5,8 +5,8 @@ use codec_core::types::{CodecConfig, CodecType, CodedFrame, FrameKind, VariableR
 use symphonia::core::audio::AudioSpec;
 
 use super::body::{Body, SharedBody};
-use super::decode::{About, Block, Piece, Step, unsupported};
-use super::{file, raw, tags};
+use super::decode::{Block, FileDecoder, FileDetails, Step, unsupported};
+use super::{files, raw, tags};
 use crate::error::Result;
 
 /// The bits of a frame header that are always 0, and the quality bit, set in undamaged frames (RFC 4867 §5.3).
@@ -31,7 +31,7 @@ pub enum Band {
 
 impl Band {
     /// Returns the codec of the file that starts with `head`, if it is AMR. Multichannel files have other magic numbers and are not played.
-    pub fn begins(head: &[u8]) -> Option<Self> {
+    pub fn detect(head: &[u8]) -> Option<Self> {
         [Self::Narrow, Self::Wide].into_iter().find(|band| head.starts_with(band.name()))
     }
 
@@ -110,15 +110,15 @@ impl Amr {
     }
 }
 
-impl Piece for Amr {
+impl FileDecoder for Amr {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         let shared = self.body.clone();
         let mut body = shared.get();
         let Some(length) = self.frame(&mut body) else {
             let head = body.peek(tags::HEAD);
-            let is_over = head.is_empty() || head[0] == 0 || tags::begins(head) || file::begins(head);
+            let is_over = head.is_empty() || head[0] == 0 || tags::detect(head) || files::detect(head);
             self.is_in_step = false;
-            return Ok(if is_over { Step::End } else { Step::LeftOut(body.leave_out(1)) });
+            return Ok(if is_over { Step::End } else { Step::Discarded(body.discard(1)) });
         };
         let bytes = body.peek(length);
         if bytes.len() < length {
@@ -130,16 +130,16 @@ impl Piece for Amr {
         body.consume(length);
         drop(body);
         self.is_in_step = true;
-        let Ok(samples) = self.codec.decode_frame(&frame) else { return Ok(Step::LeftOut(length as u64)) };
+        let Ok(samples) = self.codec.decode_frame(&frame) else { return Ok(Step::Discarded(length as u64)) };
         block.spec.clone_from(&self.spec);
         block.samples.clear();
         block.samples.extend(samples.iter().map(|sample| f32::from(*sample) / 32_768.0));
         Ok(Step::Block)
     }
 
-    fn about(&mut self) -> About {
+    fn details(&mut self) -> FileDetails {
         let codec = if self.band == Band::Narrow { "amr_nb" } else { "amr_wb" };
-        About { codec, ..About::default() }
+        FileDetails { codec, ..FileDetails::default() }
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
         ] {
             assert_eq!(band.frame(header), length, "{band:?} {header:#x}");
         }
-        assert_eq!((Band::begins(b"#!AMR\n"), Band::begins(b"#!AMR-WB\n")), (Some(Band::Narrow), Some(Band::Wide)));
-        assert_eq!(Band::begins(b"#!AMR_MC1.0\n"), None);
+        assert_eq!((Band::detect(b"#!AMR\n"), Band::detect(b"#!AMR-WB\n")), (Some(Band::Narrow), Some(Band::Wide)));
+        assert_eq!(Band::detect(b"#!AMR_MC1.0\n"), None);
     }
 }

@@ -6,10 +6,10 @@ use symphonia::core::codecs::audio::well_known::{
     CODEC_ID_PCM_S24BE, CODEC_ID_PCM_S32BE,
 };
 
-use super::blocks::{Blocks, Layout, default_channels};
+use super::blocks::{BlockLayout, Blocks, default_channels};
 use super::body::SharedBody;
-use super::decode::{Piece, unsupported};
-use super::{file, tags};
+use super::decode::{FileDecoder, unsupported};
+use super::{files, tags};
 use crate::error::Result;
 
 /// Six words: the magic number, the offset of the samples, their length in bytes, encoding, rate and channels.
@@ -22,12 +22,12 @@ const MAX_TEXT: u32 = 1 << 20;
 const UNKNOWN: u32 = u32::MAX;
 
 /// Returns true if `head` begins an AU file.
-pub fn begins(head: &[u8]) -> bool {
+pub fn detect(head: &[u8]) -> bool {
     head.starts_with(b".snd") && word(head, 1).is_some_and(|start| (HEADER as u32..=MAX_TEXT).contains(&start))
 }
 
 /// Opens the file that begins here.
-pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
+pub fn open(shared: &SharedBody) -> Result<Box<dyn FileDecoder>> {
     let mut body = shared.get();
     let header = body.peek(HEADER);
     let mut words = (1..HEADER / 4).map_while(|index| word(header, index));
@@ -41,12 +41,12 @@ pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
     let length = match length {
         UNKNOWN => None,
         // The writer never went back to its header, unless there really is nothing.
-        0 if !file::begins(head) && !tags::begins(head) => None,
+        0 if !files::detect(head) && !tags::detect(head) => None,
         length => Some(u64::from(length)),
     };
     drop(body);
     let bytes = bytes * channels.count() as u32;
-    Ok(Box::new(Blocks::new(shared, &Layout { codec, rate, channels, bytes, samples: 1 }, length)?))
+    Ok(Box::new(Blocks::new(shared, &BlockLayout { codec, rate, channels, bytes, samples: 1 }, length)?))
 }
 
 /// Returns the codec of an encoding and the bytes per sample.

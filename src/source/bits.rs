@@ -5,17 +5,17 @@
 pub struct Bits<'a> {
     bytes: &'a [u8],
     /// In bits.
-    place: usize,
+    position: usize,
 }
 
 impl<'a> Bits<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, place: 0 }
+        Self { bytes, position: 0 }
     }
 
     /// Returns the number of bits left.
     pub fn left(&self) -> usize {
-        8 * self.bytes.len() - self.place
+        8 * self.bytes.len() - self.position
     }
 
     /// Reads the next `count` bits, at most 32; returns `None` if fewer are left.
@@ -25,8 +25,8 @@ impl<'a> Bits<'a> {
         }
         let mut value = 0;
         for _ in 0..count {
-            value = value << 1 | usize::from(self.bytes[self.place / 8] >> (7 - self.place % 8) & 1);
-            self.place += 1;
+            value = value << 1 | usize::from(self.bytes[self.position / 8] >> (7 - self.position % 8) & 1);
+            self.position += 1;
         }
         Some(value)
     }
@@ -38,7 +38,7 @@ impl<'a> Bits<'a> {
 
     /// Skips `count` bits.
     pub fn skip(&mut self, count: usize) -> Option<()> {
-        self.place += Some(count).filter(|count| *count <= self.left())?;
+        self.position += Some(count).filter(|count| *count <= self.left())?;
         Some(())
     }
 

@@ -7,7 +7,7 @@ use symphonia::core::packet::PacketRef;
 use symphonia::core::units::{Duration, Timestamp};
 
 use super::body::SharedBody;
-use super::decode::{About, Block, Piece, Step, decode_into, decoder, unsupported};
+use super::decode::{Block, FileDecoder, FileDetails, Step, decode_into, decoder, unsupported};
 use crate::error::Result;
 
 /// More channels than any layout has: 64 are seventh-order ambisonics. Decoders allocate memory for each.
@@ -17,7 +17,7 @@ pub const MAX_CHANNELS: u32 = 64;
 const AT_A_TIME: u32 = 512;
 
 /// The content and size of blocks.
-pub struct Layout {
+pub struct BlockLayout {
     pub codec: AudioCodecId,
     pub rate: u32,
     pub channels: Channels,
@@ -55,8 +55,8 @@ pub struct Blocks {
 
 impl Blocks {
     /// Opens the blocks that start here: `stated` bytes in all, or to the end of the body.
-    pub fn new(body: &SharedBody, layout: &Layout, stated: Option<u64>) -> Result<Self> {
-        let Layout { codec, rate, channels, bytes, samples } = layout;
+    pub fn new(body: &SharedBody, layout: &BlockLayout, stated: Option<u64>) -> Result<Self> {
+        let BlockLayout { codec, rate, channels, bytes, samples } = layout;
         let is_ordinary = (1..=AT_A_TIME).contains(samples) && (1..=AT_A_TIME * MAX_CHANNELS).contains(bytes);
         if !is_ordinary {
             return Err(unsupported(format!("blocks of {samples} samples in {bytes} bytes")));
@@ -83,14 +83,14 @@ impl Blocks {
     }
 }
 
-impl Piece for Blocks {
+impl FileDecoder for Blocks {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         if self.is_over {
             return Ok(Step::End);
         }
         let mut body = self.body.get();
         body.peek(self.block);
-        let there = (body.ahead().len() as u64).min(self.left) as usize / self.block;
+        let there = (body.buffered().len() as u64).min(self.left) as usize / self.block;
         let blocks = there.min(self.together);
         if blocks == 0 {
             self.is_over = true;
@@ -99,27 +99,27 @@ impl Piece for Blocks {
         }
         let length = blocks * self.block;
         self.packet.clear();
-        self.packet.extend_from_slice(&body.ahead()[..length]);
+        self.packet.extend_from_slice(&body.buffered()[..length]);
         body.consume(length);
         drop(body);
         self.left -= length as u64;
         let samples = Duration::new(blocks as u64 * self.samples);
         let packet = PacketRef::new(0, Timestamp::new(0), samples, &self.packet);
-        decode_into(&mut *self.decoder, &packet, block, Step::LeftOut(length as u64))
+        decode_into(&mut *self.decoder, &packet, block, Step::Discarded(length as u64))
     }
 
     fn skip(&mut self, to: u64) -> Option<u64> {
         let block = self.block as u64;
-        let (came, all) = (self.stated? / block - self.left / block, self.stated? / block);
+        let (received, all) = (self.stated? / block - self.left / block, self.stated? / block);
         let to = Some(to / self.samples).filter(|to| *to < all)?;
-        let skipped = self.body.get().skip(to.checked_sub(came)? * block);
+        let skipped = self.body.get().skip(to.checked_sub(received)? * block);
         self.left -= skipped;
-        Some((came + skipped / block) * self.samples)
+        Some((received + skipped / block) * self.samples)
     }
 
-    fn about(&mut self) -> About {
+    fn details(&mut self) -> FileDetails {
         let samples = self.stated.map(|bytes| bytes / self.block as u64 * self.samples);
-        About { codec: self.decoder.codec_info().short_name, samples, ..About::default() }
+        FileDetails { codec: self.decoder.codec_info().short_name, samples, ..FileDetails::default() }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use symphonia::core::io::MediaSource;
 
 use super::metadata::{MAX_TAG, Metadata, Tag};
-use super::ring::Reading;
+use super::ring::DecodeContext;
 
 /// The size of one read.
 const READ_BYTES: usize = 8 << 10;
@@ -24,22 +24,22 @@ const REWIND_BYTES: u64 = 64 << 10;
 /// Skipping more than this seeks, where that is possible.
 const SEEK_BYTES: u64 = 256 << 10;
 
-/// In a body that a server sends, places further ahead than this count as far: a download is that far ahead of its reader.
+/// In a body that a server sends, positions further ahead than this count as far: a download is that far ahead of its reader.
 const FAR: u64 = 8 << 20;
 
-/// The bytes of a source from the current place on.
+/// The bytes of a source from the current position on.
 pub struct Body {
     input: Box<dyn MediaSource>,
-    task: Reading,
+    task: DecodeContext,
     /// The bytes that were read and not yet consumed: `buffer[start..]`. Before them are those consumed last, at least back to the mark.
     buffer: Vec<u8>,
     start: usize,
-    /// The place of the next byte.
-    place: u64,
+    /// The position of the next byte.
+    position: u64,
     /// True once there is nothing more to be read.
     ended: bool,
     failure: Option<std::io::Error>,
-    /// The place that `rewind` returns to.
+    /// The position that `rewind` returns to.
     mark: Option<u64>,
     /// The metadata of its tags, if it was asked for.
     metadata: Option<Metadata>,
@@ -49,34 +49,34 @@ pub struct Body {
 
 impl Body {
     /// Makes a body of `input`, to be read by `task`.
-    pub fn new(input: Box<dyn MediaSource>, task: &Reading) -> Self {
+    pub fn new(input: Box<dyn MediaSource>, task: &DecodeContext) -> Self {
         let (buffer, task) = (Vec::new(), task.clone());
         let (failure, mark, metadata) = (None, None, None);
-        Self { input, task, buffer, start: 0, place: 0, ended: false, failure, mark, metadata, is_remote: false }
+        Self { input, task, buffer, start: 0, position: 0, ended: false, failure, mark, metadata, is_remote: false }
     }
 
     /// Marks the rest of this body as still on a server.
-    pub fn of_server(self) -> Self {
+    pub fn remote(self) -> Self {
         Self { is_remote: true, ..self }
     }
 
     /// Makes a body inside this one, read by the same task.
-    pub fn inside(&self, input: Box<dyn MediaSource>) -> Self {
+    pub fn nested(&self, input: Box<dyn MediaSource>) -> Self {
         Self::new(input, &self.task)
     }
 
-    /// Returns the place of the next byte, from the start of the source.
-    pub fn place(&self) -> u64 {
-        self.place
+    /// Returns the position of the next byte, from the start of the source.
+    pub fn position(&self) -> u64 {
+        self.position
     }
 
     /// Returns the bytes that were read and not yet consumed.
-    pub fn ahead(&self) -> &[u8] {
+    pub fn buffered(&self) -> &[u8] {
         &self.buffer[self.start..]
     }
 
     /// Reads further ahead. Returns false at the end.
-    pub fn more(&mut self) -> bool {
+    pub fn fill(&mut self) -> bool {
         if self.mark.is_none() && self.start > 0 && self.start >= self.buffer.len() / 2 {
             self.buffer.drain(..self.start);
             self.start = 0;
@@ -92,8 +92,8 @@ impl Body {
 
     /// Returns the next `length` bytes without consuming them; fewer only at the end.
     pub fn peek(&mut self, length: usize) -> &[u8] {
-        while self.ahead().len() < length && self.more() {}
-        let ahead = self.ahead();
+        while self.buffered().len() < length && self.fill() {}
+        let ahead = self.buffered();
         &ahead[..length.min(ahead.len())]
     }
 
@@ -117,7 +117,9 @@ impl Body {
 
     /// Reads a tag whose bytes are at hand, if metadata was asked for.
     pub fn note(&mut self, tag: Tag, bytes: &[u8]) {
-        self.metadata.iter_mut().for_each(|metadata| metadata.read(tag, &bytes[..bytes.len().min(MAX_TAG)]));
+        if let Some(metadata) = &mut self.metadata {
+            metadata.read(tag, &bytes[..bytes.len().min(MAX_TAG)]);
+        }
     }
 
     /// Returns true if no byte is left.
@@ -127,9 +129,9 @@ impl Body {
 
     /// Consumes `length` bytes, at most those that were read ahead.
     pub fn consume(&mut self, length: usize) {
-        let length = length.min(self.ahead().len());
+        let length = length.min(self.buffered().len());
         self.start += length;
-        self.move_to(self.place + length as u64);
+        self.move_to(self.position + length as u64);
         if self.mark.is_none() && self.start == self.buffer.len() {
             self.buffer.clear();
             // A look-ahead of megabytes is no longer needed.
@@ -139,73 +141,73 @@ impl Body {
     }
 
     /// Consumes `length` bytes of the look-ahead that are no audio. Returns how many of them are not zero, since zeros are padding.
-    pub fn leave_out(&mut self, length: usize) -> u64 {
-        let ahead = self.ahead();
-        let left_out = ahead[..length.min(ahead.len())].iter().filter(|byte| **byte != 0).count() as u64;
+    pub fn discard(&mut self, length: usize) -> u64 {
+        let ahead = self.buffered();
+        let discarded = ahead[..length.min(ahead.len())].iter().filter(|byte| **byte != 0).count() as u64;
         self.consume(length);
-        left_out
+        discarded
     }
 
     /// Skips `length` bytes, or to the end. Returns how many were skipped.
     pub fn skip(&mut self, length: u64) -> u64 {
-        let from = self.place;
+        let from = self.position;
         let end = from.saturating_add(length);
         if length > SEEK_BYTES && self.is_seekable() {
             self.seek(end.min(self.input.byte_len().unwrap_or(u64::MAX)));
         }
-        while self.place < end && !self.is_at_end() {
-            let step = (end - self.place).min(self.ahead().len() as u64);
+        while self.position < end && !self.is_at_end() {
+            let step = (end - self.position).min(self.buffered().len() as u64);
             self.consume(step as usize);
         }
-        self.place - from
+        self.position - from
     }
 
     /// Reads the next bytes, at most as many as `buffer` holds; returns 0 at the end.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
-        if self.ahead().is_empty() && self.mark.is_none() {
+        if self.buffered().is_empty() && self.mark.is_none() {
             let read = self.read_input(buffer);
-            self.place += read as u64;
+            self.position += read as u64;
             return read;
         }
-        if self.ahead().is_empty() {
-            self.more();
+        if self.buffered().is_empty() {
+            self.fill();
         }
-        let length = self.ahead().len().min(buffer.len());
-        buffer[..length].copy_from_slice(&self.ahead()[..length]);
+        let length = self.buffered().len().min(buffer.len());
+        buffer[..length].copy_from_slice(&self.buffered()[..length]);
         self.consume(length);
         length
     }
 
-    /// Marks this place, so that `rewind` can return to it from a little further on.
+    /// Marks this position, so that `rewind` can return to it from a little further on.
     pub fn mark(&mut self) {
-        self.mark = Some(self.place);
+        self.mark = Some(self.position);
     }
 
     /// Drops the mark.
-    pub fn forget(&mut self) {
+    pub fn clear_mark(&mut self) {
         self.mark = None;
     }
 
     /// Moves back to the mark. Returns false if too much was consumed since.
     pub fn rewind(&mut self) -> bool {
         let Some(mark) = self.mark.take() else { return false };
-        let back = self.place.checked_sub(mark);
+        let back = self.position.checked_sub(mark);
         match back.and_then(|back| self.start.checked_sub(back as usize)) {
-            Some(start) => (self.start, self.place) = (start, mark),
+            Some(start) => (self.start, self.position) = (start, mark),
             // There was a seek in between.
             None => self.seek(mark),
         }
         true
     }
 
-    /// Returns true if it can be read from any place.
+    /// Returns true if it can be read from any position.
     pub fn is_seekable(&self) -> bool {
         self.input.is_seekable()
     }
 
-    /// Returns true if a place is so far ahead that seeking there saves a download.
-    pub fn is_far(&self, place: u64) -> bool {
-        self.is_remote && place > self.place.saturating_add(FAR)
+    /// Returns true if a position is so far ahead that seeking there saves a download.
+    pub fn is_worth_seeking(&self, position: u64) -> bool {
+        self.is_remote && position > self.position.saturating_add(FAR)
     }
 
     /// Returns its length, if it is seekable.
@@ -213,26 +215,26 @@ impl Body {
         self.input.byte_len().filter(|_| self.is_seekable())
     }
 
-    /// Seeks to a place; only for seekable bodies.
-    pub fn seek(&mut self, place: u64) {
-        let ahead = self.place..=self.place + self.ahead().len() as u64;
-        if ahead.contains(&place) {
-            self.consume((place - self.place) as usize);
+    /// Seeks to a position; only for seekable bodies.
+    pub fn seek(&mut self, position: u64) {
+        let ahead = self.position..=self.position + self.buffered().len() as u64;
+        if ahead.contains(&position) {
+            self.consume((position - self.position) as usize);
             return;
         }
         self.buffer.clear();
         self.start = 0;
-        self.move_to(place);
+        self.move_to(position);
         // A failed read ended it for good.
         self.ended = self.failure.is_some();
-        if let Err(error) = self.input.seek(SeekFrom::Start(place)) {
+        if let Err(error) = self.input.seek(SeekFrom::Start(position)) {
             self.fail(error);
         }
     }
 
     /// Reports that a sample of it was decoded.
-    pub fn has_sounded(&self) {
-        self.task.has_sounded();
+    pub fn note_sound(&self) {
+        self.task.note_sound();
     }
 
     /// Returns the error that ended it early, if there was one.
@@ -242,18 +244,18 @@ impl Body {
 
     /// Yields to the other decode tasks of its thread if this one has run for long. Returns false once the task is cancelled; the
     /// look-ahead is empty then. Reads do this by themselves.
-    pub fn take_turns(&mut self) -> bool {
-        let Err(error) = self.task.take_turns() else { return true };
+    pub fn yield_if_due(&mut self) -> bool {
+        let Err(error) = self.task.yield_if_due() else { return true };
         self.buffer.clear();
         self.start = 0;
         self.fail(std::io::Error::other(error));
         false
     }
 
-    /// Moves to `place`, and drops a mark that is too far back.
-    fn move_to(&mut self, place: u64) {
-        self.place = place;
-        self.mark = self.mark.filter(|mark| place.saturating_sub(*mark) <= REWIND_BYTES);
+    /// Moves to `position`, and drops a mark that is too far back.
+    fn move_to(&mut self, position: u64) {
+        self.position = position;
+        self.mark = self.mark.filter(|mark| position.saturating_sub(*mark) <= REWIND_BYTES);
     }
 
     fn fail(&mut self, error: std::io::Error) {
@@ -263,14 +265,14 @@ impl Body {
 
     fn read_input(&mut self, buffer: &mut [u8]) -> usize {
         while !self.ended && !buffer.is_empty() {
-            if let Err(error) = self.task.take_turns() {
+            if let Err(error) = self.task.yield_if_due() {
                 self.fail(std::io::Error::other(error));
                 break;
             }
             match self.input.read(buffer) {
                 Ok(0) => self.ended = true,
                 Ok(read) => {
-                    self.task.has_bytes();
+                    self.task.note_first_byte();
                     return read;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -298,7 +300,7 @@ impl SharedBody {
 
 #[cfg(test)]
 pub mod tests {
-    use super::super::ring::Shared;
+    use super::super::ring::SourceState;
     use super::*;
     use crate::runtime::{Pool, Waker};
     use std::io::{self, Cursor};
@@ -320,8 +322,8 @@ pub mod tests {
         }
     }
 
-    fn reading() -> Reading {
-        Reading { waker: Waker::idle(), shared: Arc::<Shared>::default(), progress: Arc::default() }
+    fn reading() -> DecodeContext {
+        DecodeContext { waker: Waker::idle(), shared: Arc::<SourceState>::default(), notifier: Arc::default() }
     }
 
     /// The same bytes in a seekable body and in one that is not.
@@ -340,33 +342,33 @@ pub mod tests {
             let mut four = [0; 4];
             assert_eq!(body.peek(10), &bytes[..10]);
             body.consume(3);
-            assert_eq!((body.read(&mut four[..2]), body.place()), (2, 5));
-            assert_eq!((body.skip(700_000), body.place()), (700_000, 700_005));
+            assert_eq!((body.read(&mut four[..2]), body.position()), (2, 5));
+            assert_eq!((body.skip(700_000), body.position()), (700_000, 700_005));
             assert_eq!(body.peek(40_000), &bytes[700_005..740_005]);
             assert_eq!((body.skip(299_000), body.read(&mut four)), (299_000, 4));
             assert_eq!(four, bytes[999_005..999_009]);
-            assert_eq!((body.skip(u64::MAX), body.place()), (991, 1_000_000));
-            assert!(body.is_at_end() && body.peek(1).is_empty() && body.read(&mut four) == 0 && !body.more());
+            assert_eq!((body.skip(u64::MAX), body.position()), (991, 1_000_000));
+            assert!(body.is_at_end() && body.peek(1).is_empty() && body.read(&mut four) == 0 && !body.fill());
         }
         let [mut body, _] = bodies(&bytes);
-        for place in [7, 3, 999_999, 1_000_000, 0, 16_000] {
-            body.seek(place);
-            let expected = &bytes[place as usize..(place as usize + 2).min(1_000_000)];
+        for position in [7, 3, 999_999, 1_000_000, 0, 16_000] {
+            body.seek(position);
+            let expected = &bytes[position as usize..(position as usize + 2).min(1_000_000)];
             assert_eq!(body.peek(2), expected);
-            assert_eq!(body.place(), place);
+            assert_eq!(body.position(), position);
         }
     }
 
     #[test]
     fn whoever_reads_for_ever_lets_the_others_of_its_thread_run_and_leaves_when_cancelled() {
-        let (pool, shared) = (Pool::new(1).unwrap(), Arc::<Shared>::default());
-        let ((told, read), cancel) = (channel(), shared.clone());
+        let (pool, shared) = (Pool::new(1).unwrap(), Arc::<SourceState>::default());
+        let ((sender, receiver), cancel) = (channel(), shared.clone());
         pool.start(|waker| {
-            let task = Reading { waker, shared, progress: Arc::default() };
-            move || told.send(Body::new(Box::new(ReadOnlySource::new(io::repeat(0))), &task).skip(u64::MAX)).unwrap()
+            let task = DecodeContext { waker, shared, notifier: Arc::default() };
+            move || sender.send(Body::new(Box::new(ReadOnlySource::new(io::repeat(0))), &task).skip(u64::MAX)).unwrap()
         });
         pool.start(|_| move || cancel.cancelled.store(true, Ordering::Release));
-        assert!(read.recv_timeout(Duration::from_secs(60)).expect("it leaves") > 0);
+        assert!(receiver.recv_timeout(Duration::from_secs(60)).expect("it leaves") > 0);
     }
 
     #[test]
@@ -374,10 +376,10 @@ pub mod tests {
         let (task, input) = (reading(), Box::new(Cursor::new(vec![1; 100_000])));
         let mut body = Body::new(input, &task);
         body.peek(50_000);
-        assert!(body.take_turns() && body.ahead().len() >= 50_000);
+        assert!(body.yield_if_due() && body.buffered().len() >= 50_000);
         task.shared.cancelled.store(true, Ordering::Release);
-        assert!(!body.take_turns());
-        assert!(body.ahead().is_empty() && body.is_at_end() && body.failure().is_some());
+        assert!(!body.yield_if_due());
+        assert!(body.buffered().is_empty() && body.is_at_end() && body.failure().is_some());
     }
 
     #[test]
@@ -391,14 +393,14 @@ pub mod tests {
             body.consume(20);
             body.read(&mut seven);
             body.skip(60_000);
-            assert!(body.rewind() && body.place() == 100);
+            assert!(body.rewind() && body.position() == 100);
             assert_eq!(body.peek(70_000), &bytes[100..70_100]);
             assert!(!body.rewind(), "once");
             body.mark();
             body.skip(70_000);
             assert!(!body.rewind(), "too far");
             body.mark();
-            body.forget();
+            body.clear_mark();
             assert!(!body.rewind());
         }
     }
@@ -416,7 +418,7 @@ pub mod tests {
         let mut body = Body::new(input, &task);
         assert_eq!(body.peek(10), [1; 10]);
         task.shared.cancelled.store(true, Ordering::Release);
-        let held = body.ahead().len();
+        let held = body.buffered().len();
         assert_eq!((body.skip(100_000), body.failure().is_some()), (held as u64, true));
     }
 }

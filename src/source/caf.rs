@@ -16,11 +16,11 @@ use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDe
 use symphonia::core::packet::PacketRef;
 use symphonia::core::units::{Duration, Timestamp};
 
-use super::blocks::{Blocks, Layout, default_channels};
+use super::blocks::{BlockLayout, Blocks, default_channels};
 use super::body::{Body, SharedBody};
 use super::container::{Extent, Window};
-use super::decode::{About, Block, LEAD_IN, Piece, Step, damaged, decode_into, decoder, unsupported};
-use super::file::{self, Within};
+use super::decode::{Block, FileDecoder, FileDetails, LEAD_IN, Step, damaged, decode_into, decoder, unsupported};
+use super::files::{self, EmbeddedFrames};
 use super::trim::Trim;
 use crate::error::Result;
 
@@ -47,26 +47,26 @@ const TABLE_HEADER: usize = 24;
 const MAX_PACKET: u64 = 1 << 20;
 
 /// Returns true if `head` begins a CAF file.
-pub fn begins(head: &[u8]) -> bool {
+pub fn detect(head: &[u8]) -> bool {
     head.starts_with(FILE_HEADER)
 }
 
 /// Returns true if a file's packets precede the table that separates them: none is played before all have arrived. `read` fills a slice
-/// from a place on.
+/// from a position on.
 pub fn table_comes_last(mut read: impl FnMut(u64, &mut [u8]) -> io::Result<()>) -> io::Result<bool> {
     let mut header = [0; CHUNK_HEADER];
     read(0, &mut header[..FILE_HEADER.len()])?;
-    if !begins(&header) {
+    if !detect(&header) {
         return Ok(false);
     }
-    let mut place = FILE_HEADER.len() as u64;
-    while place <= MAX_DESCRIPTION {
-        read(place, &mut header)?;
+    let mut position = FILE_HEADER.len() as u64;
+    while position <= MAX_DESCRIPTION {
+        read(position, &mut header)?;
         let length = header.last_chunk().map_or(0, |length| u64::from_be_bytes(*length));
         match &header[..4] {
             b"desc" => {
                 let mut description = [0; DESCRIPTION];
-                read(place + CHUNK_HEADER as u64, &mut description)?;
+                read(position + CHUNK_HEADER as u64, &mut description)?;
                 let description = Description::read(&description);
                 if description.is_none_or(|description| description.needs_no_table()) {
                     return Ok(false);
@@ -76,7 +76,7 @@ pub fn table_comes_last(mut read: impl FnMut(u64, &mut [u8]) -> io::Result<()>) 
             b"data" => return Ok(true),
             _ => {}
         }
-        place = place.saturating_add(CHUNK_HEADER as u64).saturating_add(length);
+        position = position.saturating_add(CHUNK_HEADER as u64).saturating_add(length);
     }
     Ok(false)
 }
@@ -144,14 +144,14 @@ impl Description {
 
 /// The chunks that describe the samples, before or after them.
 #[derive(Default)]
-struct Said {
+struct Headers {
     description: Option<Description>,
     cookie: Option<Vec<u8>>,
     channels: Option<Channels>,
     table: Option<Table>,
 }
 
-impl Said {
+impl Headers {
     /// Reads a chunk. Does not move the body.
     fn read(&mut self, kind: &[u8], length: u64, body: &mut Body) -> Result<()> {
         let limit = if kind == b"pakt" { MAX_TABLE } else { MAX_DESCRIPTION };
@@ -208,44 +208,45 @@ impl Table {
 }
 
 /// Opens the file that begins here.
-pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
+pub fn open(shared: &SharedBody) -> Result<Box<dyn FileDecoder>> {
     let mut body = shared.get();
     body.skip(FILE_HEADER.len() as u64);
-    let mut said = Said::default();
-    // The place and length of the samples, if a chunk after them has to be read first.
+    let mut headers = Headers::default();
+    // The position and length of the samples, if a chunk after them has to be read first.
     let mut passed = None;
     let stated = loop {
         let Some((kind, length)) = chunk(&mut body) else {
-            let Some((place, stated)) = passed else { return Err(unsupported("a CAF file without samples")) };
-            if said.table.is_none() {
+            let Some((position, stated)) = passed else { return Err(unsupported("a CAF file without samples")) };
+            if headers.table.is_none() {
                 return Err(damaged("a CAF file without its table of packets"));
             }
-            body.seek(place);
+            body.seek(position);
             break stated;
         };
         body.consume(CHUNK_HEADER);
         if &kind != b"data" {
             // Only the samples may be of unknown length.
             let length = length.ok_or_else(|| damaged("a chunk without a length"))?;
-            said.read(&kind, length, &mut body)?;
+            headers.read(&kind, length, &mut body)?;
             body.skip(length);
             continue;
         }
         body.skip(EDIT_COUNT);
         let stated = length.map(|length| length.saturating_sub(EDIT_COUNT));
-        let description = said.description.as_ref().ok_or_else(|| damaged("the samples come before their format"))?;
-        let is_known = said.table.is_some() || description.needs_no_table();
+        let description =
+            headers.description.as_ref().ok_or_else(|| damaged("the samples come before their format"))?;
+        let is_known = headers.table.is_some() || description.needs_no_table();
         match stated {
             _ if is_known => break stated,
             Some(length) if body.is_seekable() && passed.is_none() => {
-                passed = Some((body.place(), stated));
+                passed = Some((body.position(), stated));
                 body.skip(length);
             }
             _ => return Err(unsupported("a CAF file whose table of packets comes last")),
         }
     };
     drop(body);
-    let Said { description, cookie, channels, table } = said;
+    let Headers { description, cookie, channels, table } = headers;
     let description = description.ok_or_else(|| damaged("the samples come before their format"))?;
     let channels = match channels.filter(|channels| channels.count() == description.channels as usize) {
         Some(channels) => channels,
@@ -255,12 +256,12 @@ pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
         Some(table) if table.valid > 0 => (table.priming, Some(table.valid)),
         _ => (0, None),
     };
-    let samples: Box<dyn Piece> = if description.is_mpeg() {
+    let samples: Box<dyn FileDecoder> = if description.is_mpeg() {
         let window = Window::new(shared, Vec::new(), Frames { stated, is_given: false });
-        Box::new(Within::open(shared, window)?)
+        Box::new(EmbeddedFrames::open(shared, window)?)
     } else if let Some((codec, bytes, samples)) = description.blocks() {
         let bytes = bytes * description.channels;
-        Box::new(Blocks::new(shared, &Layout { codec, rate: description.rate, channels, bytes, samples }, stated)?)
+        Box::new(Blocks::new(shared, &BlockLayout { codec, rate: description.rate, channels, bytes, samples }, stated)?)
     } else {
         Box::new(Packets::new(shared, &description, channels, cookie, table, stated)?)
     };
@@ -295,14 +296,14 @@ fn channels(bytes: &[u8]) -> Option<Channels> {
 /// A CAF file: its audible samples, and the chunks after them.
 struct Caf {
     body: SharedBody,
-    samples: Box<dyn Piece>,
+    samples: Box<dyn FileDecoder>,
     trim: Trim,
     /// The number of audible samples per channel, if the table states it.
     valid: Option<u64>,
     is_over: bool,
 }
 
-impl Piece for Caf {
+impl FileDecoder for Caf {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         if self.is_over {
             return Ok(Step::End);
@@ -315,27 +316,27 @@ impl Piece for Caf {
             Step::End => {
                 self.is_over = true;
                 let mut body = self.body.get();
-                while let Some((_, Some(length))) = chunk(&mut body).filter(|_| !file::begins(body.peek(CHUNK_HEADER)))
+                while let Some((_, Some(length))) = chunk(&mut body).filter(|_| !files::detect(body.peek(CHUNK_HEADER)))
                 {
                     body.consume(CHUNK_HEADER);
                     body.skip(length);
                 }
                 Ok(Step::End)
             }
-            left_out => Ok(left_out),
+            discarded => Ok(discarded),
         }
     }
 
     fn skip(&mut self, to: u64) -> Option<u64> {
         let to = Some(to).filter(|to| self.valid.is_none_or(|valid| *to < valid))?;
         let decoded = self.samples.skip(self.trim.decoded(to))?;
-        self.trim.go_on_at(decoded);
-        Some(self.trim.heard(decoded))
+        self.trim.skip_to(decoded);
+        Some(self.trim.audible(decoded))
     }
 
-    fn about(&mut self) -> About {
-        let About { codec, samples, metadata } = self.samples.about();
-        About { codec, samples: self.valid.or(samples), metadata }
+    fn details(&mut self) -> FileDetails {
+        let FileDetails { codec, samples, metadata } = self.samples.details();
+        FileDetails { codec, samples: self.valid.or(samples), metadata }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
@@ -369,7 +370,7 @@ struct Packets {
     samples: u64,
     table: Table,
     /// The number of packets so far, and of the samples per channel in them.
-    came: u64,
+    received: u64,
     decoded: u64,
     /// Bytes of packets still to come, or `u64::MAX` if that is unknown.
     left: u64,
@@ -416,7 +417,7 @@ impl Packets {
             bytes,
             samples,
             table,
-            came: 0,
+            received: 0,
             decoded: 0,
             left,
             is_cut: false,
@@ -430,7 +431,7 @@ impl Packets {
         if self.bytes > 0 && self.samples > 0 {
             return (self.left > 0).then_some((self.bytes, self.samples));
         }
-        if self.came >= self.table.packets {
+        if self.received >= self.table.packets {
             return None;
         }
         let bytes = if self.bytes > 0 { self.bytes } else { self.table.next()? };
@@ -439,7 +440,7 @@ impl Packets {
     }
 }
 
-impl Piece for Packets {
+impl FileDecoder for Packets {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         if self.is_over {
             return Ok(Step::End);
@@ -450,9 +451,9 @@ impl Piece for Packets {
             // Bytes beyond the table belong to no packet, and a packet longer than the rest of its chunk is not there.
             self.is_over = true;
             let known = if self.left == u64::MAX { 0 } else { self.left };
-            let left_out = if one.is_some() { known } else { 0 };
+            let discarded = if one.is_some() { known } else { 0 };
             body.skip(known);
-            return Ok(Step::LeftOut(left_out));
+            return Ok(Step::Discarded(discarded));
         };
         self.packet.clear();
         self.packet.extend_from_slice(body.peek(bytes as usize));
@@ -462,11 +463,11 @@ impl Piece for Packets {
             (self.is_cut, self.is_over) = (true, true);
             return Ok(Step::End);
         }
-        self.came += 1;
+        self.received += 1;
         self.left -= bytes;
         self.decoded = self.decoded.saturating_add(samples);
         let packet = PacketRef::new(0, Timestamp::new(0), Duration::new(samples), &self.packet);
-        decode_into(&mut *self.decoder, &packet, block, Step::LeftOut(bytes))
+        decode_into(&mut *self.decoder, &packet, block, Step::Discarded(bytes))
     }
 
     fn skip(&mut self, to: u64) -> Option<u64> {
@@ -481,7 +482,7 @@ impl Piece for Packets {
                 self.table.at = before;
                 break;
             };
-            self.came += 1;
+            self.received += 1;
             self.left -= length;
             self.decoded += samples;
             bytes += length;
@@ -491,12 +492,12 @@ impl Piece for Packets {
         Some(self.decoded)
     }
 
-    fn about(&mut self) -> About {
-        About { codec: self.decoder.codec_info().short_name, ..About::default() }
+    fn details(&mut self) -> FileDetails {
+        FileDetails { codec: self.decoder.codec_info().short_name, ..FileDetails::default() }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
-        (self.is_cut && self.came < self.table.packets).then_some((self.came, self.table.packets))
+        (self.is_cut && self.received < self.table.packets).then_some((self.received, self.table.packets))
     }
 }
 

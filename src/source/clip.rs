@@ -25,7 +25,7 @@ pub struct Clip {
     rings: Rings,
     companion: OnceLock<Box<dyn Any + Send + Sync>>,
     /// Returned to the budget with the last clip of the sound.
-    _room: Option<Arc<Room>>,
+    _reservation: Option<Arc<ClipReservation>>,
 }
 
 impl Clip {
@@ -33,7 +33,7 @@ impl Clip {
     pub fn new(id: u64, channels: usize, mut samples: Box<[f32]>) -> Self {
         let peak = settle(&mut samples);
         let (lufs, rings, companion) = (None, Rings::default(), OnceLock::new());
-        Self { id, channels, samples, peak, lufs, rings, companion, _room: None }
+        Self { id, channels, samples, peak, lufs, rings, companion, _reservation: None }
     }
 
     /// Makes a clip of settled samples, with the ringing of its resampler beyond both ends and the budget it takes.
@@ -43,12 +43,12 @@ impl Clip {
         peak: f32,
         lufs: Option<f64>,
         rings: Rings,
-        room: Arc<Room>,
+        reservation: Arc<ClipReservation>,
     ) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let (samples, companion) = (samples.into(), OnceLock::new());
-        Self { id, channels, samples, peak, lufs, rings, companion, _room: Some(room) }
+        Self { id, channels, samples, peak, lufs, rings, companion, _reservation: Some(reservation) }
     }
 
     /// Returns a process-wide unique number, which is never used twice.
@@ -154,7 +154,7 @@ struct State {
 }
 
 /// The budget of the process.
-pub static CLIPS: ClipBudget = ClipBudget::new(DEFAULT_BYTES);
+pub static CLIP_BUDGET: ClipBudget = ClipBudget::new(DEFAULT_BYTES);
 
 impl ClipBudget {
     /// Makes a budget of `max` bytes.
@@ -174,19 +174,19 @@ impl ClipBudget {
     }
 
     /// Reserves a place for one more clip, of 0 bytes so far.
-    pub(super) fn enter(&'static self) -> Room {
+    pub(super) fn reserve(&'static self) -> ClipReservation {
         self.state.lock().clips += 1;
-        Room { budget: self, bytes: 0 }
+        ClipReservation { budget: self, bytes: 0 }
     }
 }
 
 /// The bytes that one clip takes; returned to the budget when dropped.
-pub(super) struct Room {
+pub(super) struct ClipReservation {
     budget: &'static ClipBudget,
     bytes: u64,
 }
 
-impl Room {
+impl ClipReservation {
     /// Changes the reservation to `bytes`. Fails with `ERR_CLIPS_FULL` if the budget is exceeded.
     pub fn grow_to(&mut self, bytes: u64) -> Result<()> {
         let State { max, used, .. } = &mut *self.budget.state.lock();
@@ -207,7 +207,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for ClipReservation {
     fn drop(&mut self) {
         let mut state = self.budget.state.lock();
         state.used -= self.bytes;
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn room_is_taken_up_to_the_bound_and_given_back() {
         static BUDGET: ClipBudget = ClipBudget::new(100);
-        let (mut one, mut other) = (BUDGET.enter(), BUDGET.enter());
+        let (mut one, mut other) = (BUDGET.reserve(), BUDGET.reserve());
         one.grow_to(60).unwrap();
         other.grow_to(40).unwrap();
         assert_eq!(other.grow_to(41).unwrap_err().code, Code::ClipsFull);

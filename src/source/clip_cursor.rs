@@ -7,7 +7,7 @@ use super::section::{Rings, Section};
 use crate::audio::{EDGE_FADE, Samples};
 
 /// The length of an endless loop: three million years, to which any time can be added without overflow.
-const FOR_EVER: Samples = Samples::MAX / 4;
+const ENDLESS: Samples = Samples::MAX / 4;
 
 /// The reading position of a playback in its clip.
 pub struct ClipCursor {
@@ -49,11 +49,11 @@ impl ClipCursor {
         self.section.passes > 1 && self.end() <= self.section.start
     }
 
-    /// Returns the samples per channel of all passes, at most [`FOR_EVER`].
+    /// Returns the samples per channel of all passes, at most [`ENDLESS`].
     pub fn total(&self) -> Samples {
         let Section { from, start, passes, .. } = self.section;
         let [first, other] = [from, start].map(|from| self.end().saturating_sub(from));
-        first.saturating_add(other.saturating_mul(passes - 1)).min(FOR_EVER)
+        first.saturating_add(other.saturating_mul(passes - 1)).min(ENDLESS)
     }
 
     /// Returns the ringing before the first sample, if that is the clip's own first; as
@@ -71,20 +71,20 @@ impl ClipCursor {
 
     /// Returns how many consecutive samples after the first `taken` are the clip's own, unchanged. `Samples::MAX` if they run to the end of
     /// both clip and reader: silence follows in both.
-    pub fn plain(&self, taken: Samples) -> Samples {
+    pub fn unaltered(&self, taken: Samples) -> Samples {
         let Some(pass) = self.pass(taken) else { return 0 };
         let Pass { length, into, .. } = pass;
-        let (head, tail) = self.touched(&pass);
-        match into < head {
-            true => 0,
-            false if tail == 0 && pass.is_last && !self.is_cut() => Samples::MAX,
-            false => (length - tail).saturating_sub(into),
+        let (head, tail) = self.altered_edges(&pass);
+        if into < head {
+            return 0;
         }
+        let is_silent_behind = tail == 0 && pass.is_last && !self.is_cut();
+        if is_silent_behind { Samples::MAX } else { (length - tail).saturating_sub(into) }
     }
 
     /// Returns `frames` samples per channel after the first `taken`, interleaved; no more than there are.
     pub fn read(&mut self, taken: Samples, frames: usize) -> &[f32] {
-        if self.clip.channels() == self.channels && self.plain(taken) >= frames as Samples {
+        if self.clip.channels() == self.channels && self.unaltered(taken) >= frames as Samples {
             let at = self.pass(taken).map_or(0, |pass| pass.from + pass.into) as usize;
             return &self.clip.samples()[at * self.channels..][..frames * self.channels];
         }
@@ -142,7 +142,7 @@ impl ClipCursor {
     }
 
     /// Returns how many samples at the start and at the end of a pass differ from the clip's own.
-    fn touched(&self, pass: &Pass) -> (Samples, Samples) {
+    fn altered_edges(&self, pass: &Pass) -> (Samples, Samples) {
         let (pre, post) = self.seam(pass);
         let [pre, post] = [pre, post].map(|ring| (ring.len() / self.clip.channels()) as Samples);
         (post.min(pass.length), pre.max(self.fall(pass)).min(pass.length))
@@ -191,9 +191,10 @@ impl ClipCursor {
     }
 
     fn widen(&self, samples: &[f32], wide: &mut Vec<f32>) {
-        match self.clip.channels() == self.channels {
-            true => wide.extend_from_slice(samples),
-            false => wide.extend(samples.iter().flat_map(|sample| [*sample; 2])),
+        if self.clip.channels() == self.channels {
+            wide.extend_from_slice(samples)
+        } else {
+            wide.extend(samples.iter().flat_map(|sample| [*sample; 2]))
         }
     }
 }

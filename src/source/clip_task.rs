@@ -5,23 +5,23 @@ use std::sync::atomic::Ordering;
 
 use symphonia::core::audio::AudioSpec;
 
-use super::clip::{CLIPS, Clip, Clips, Room, settle};
-use super::decode_task::{Path, outcome};
+use super::clip::{CLIP_BUDGET, Clip, ClipReservation, Clips, settle};
+use super::decode_task::{Converter, outcome};
 use super::media::Media;
-use super::meter::Running;
-use super::ring::{Reading, Shared};
+use super::meter::RunningMeter;
+use super::ring::{DecodeContext, SourceState};
 use super::section::Rings;
 use super::{FetchLimits, Source};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{Pool, Waker};
 
 /// A clip being made, or a source being probed. Dropping it cancels the work.
-pub struct Making {
+pub struct DecodeJob {
     waker: Waker,
-    shared: Arc<Shared>,
+    shared: Arc<SourceState>,
 }
 
-impl Drop for Making {
+impl Drop for DecodeJob {
     fn drop(&mut self) {
         self.shared.cancelled.store(true, Ordering::Release);
         self.waker.wake();
@@ -37,66 +37,66 @@ pub fn make_clip(
     kept_bytes: u64,
     limits: FetchLimits,
     done: impl FnOnce(Result<Clips>) + Send + 'static,
-) -> Making {
-    let room = CLIPS.enter();
-    let make = move |media: &Arc<Media>, reading: &Reading| {
-        let (media, reading) = (media.clone(), reading.clone());
-        ClipTask { media, reading, room, kept_bytes }.decode()
+) -> DecodeJob {
+    let reservation = CLIP_BUDGET.reserve();
+    let make = move |media: &Arc<Media>, context: &DecodeContext| {
+        let (media, context) = (media.clone(), context.clone());
+        ClipTask { media, context, reservation, kept_bytes }.decode()
     };
-    on_pool(pool, source, limits, make, done)
+    run_on_pool(pool, source, limits, make, done)
 }
 
 /// Runs `work` on all of a source on `pool`, within `limits` if a server sends it, and passes the result to `done`, which must not block.
-pub(super) fn on_pool<T: Send + 'static>(
+pub(super) fn run_on_pool<T: Send + 'static>(
     pool: &Pool,
     source: Source,
     limits: FetchLimits,
-    work: impl FnOnce(&Arc<Media>, &Reading) -> Result<T> + Send + 'static,
+    work: impl FnOnce(&Arc<Media>, &DecodeContext) -> Result<T> + Send + 'static,
     done: impl FnOnce(Result<T>) + Send + 'static,
-) -> Making {
+) -> DecodeJob {
     let media = Arc::new(Media::new(source, limits));
-    let shared = Arc::<Shared>::default();
+    let shared = Arc::<SourceState>::default();
     let waker = pool.start(|waker| {
         media.attach(&waker);
-        let reading = Reading { waker, shared: shared.clone(), progress: Arc::default() };
-        let done = Done(Some(Box::new(done)));
-        move || done.tell(outcome(&media, &reading.waker, || work(&media, &reading)))
+        let context = DecodeContext { waker, shared: shared.clone(), notifier: Arc::default() };
+        let done = Completion(Some(Box::new(done)));
+        move || done.report(outcome(&media, &context.waker, || work(&media, &context)))
     });
-    Making { waker, shared }
+    DecodeJob { waker, shared }
 }
 
-type Tell<T> = Box<dyn FnOnce(Result<T>) + Send>;
+type Callback<T> = Box<dyn FnOnce(Result<T>) + Send>;
 
 /// Reports the result exactly once, whatever happens to the task.
-struct Done<T>(Option<Tell<T>>);
+struct Completion<T>(Option<Callback<T>>);
 
-impl<T> Done<T> {
-    fn tell(mut self, result: Result<T>) {
-        if let Some(tell) = self.0.take() {
-            tell(result);
+impl<T> Completion<T> {
+    fn report(mut self, result: Result<T>) {
+        if let Some(report) = self.0.take() {
+            report(result);
         }
     }
 }
 
-impl<T> Drop for Done<T> {
+impl<T> Drop for Completion<T> {
     fn drop(&mut self) {
         // Reached only if the task never ran.
-        let Some(tell) = self.0.take() else { return };
-        tell(Err(SpeakerError::new(Code::Decode, "no memory for a decoder")));
+        let Some(report) = self.0.take() else { return };
+        report(Err(SpeakerError::new(Code::Decode, "no memory for a decoder")));
     }
 }
 
 struct ClipTask {
     media: Arc<Media>,
-    reading: Reading,
-    room: Room,
+    context: DecodeContext,
+    reservation: ClipReservation,
     kept_bytes: u64,
 }
 
 impl ClipTask {
     fn decode(mut self) -> Result<Clips> {
-        self.room.grow_to(self.kept_bytes)?;
-        let mut decoder = self.media.open(&self.reading)?;
+        self.reservation.grow_to(self.kept_bytes)?;
+        let mut decoder = self.media.open(&self.context)?;
         let (mut mono, mut stereo) = (Mix::new(1), None);
         while let Some((spec, samples)) = decoder.next()? {
             if stereo.is_none() && spec.channels().count() > 1 {
@@ -106,32 +106,34 @@ impl ClipTask {
                 mix.take(spec, samples);
             }
             self.fit(&mono, stereo.as_ref())?;
-            self.reading.take_turns()?;
+            self.context.yield_if_due()?;
         }
         mono.finish();
-        stereo.iter_mut().for_each(Mix::finish);
+        if let Some(stereo) = &mut stereo {
+            stereo.finish();
+        }
         self.fit(&mono, stereo.as_ref())?;
-        let bytes = self.room.bytes();
-        let room = Arc::new(self.room);
-        Ok(Clips::new(mono.into_clip(room.clone()), stereo.map(|stereo| stereo.into_clip(room)), bytes))
+        let bytes = self.reservation.bytes();
+        let reservation = Arc::new(self.reservation);
+        Ok(Clips::new(mono.into_clip(reservation.clone()), stereo.map(|stereo| stereo.into_clip(reservation)), bytes))
     }
 
     fn fit(&mut self, mono: &Mix, stereo: Option<&Mix>) -> Result<()> {
         let samples = mono.pcm.len() + stereo.map_or(0, |stereo| stereo.pcm.len());
-        self.room.grow_to(self.kept_bytes + (samples * size_of::<f32>()) as u64)
+        self.reservation.grow_to(self.kept_bytes + (samples * size_of::<f32>()) as u64)
     }
 }
 
 /// A source mixed for sessions of one width.
 struct Mix {
     channels: usize,
-    path: Option<Path>,
+    converter: Option<Converter>,
     pcm: Vec<f32>,
     /// The peak of the first `settled` samples.
     peak: f32,
     settled: usize,
     rings: Rings,
-    meter: Running,
+    meter: RunningMeter,
     /// True once the ringing before the first sample is known.
     has_begun: bool,
 }
@@ -139,8 +141,8 @@ struct Mix {
 impl Mix {
     fn new(channels: usize) -> Self {
         let (pcm, rings) = (Vec::new(), Rings::default());
-        let meter = Running::new(channels);
-        Self { channels, path: None, pcm, peak: 0.0, settled: 0, rings, meter, has_begun: false }
+        let meter = RunningMeter::new(channels);
+        Self { channels, converter: None, pcm, peak: 0.0, settled: 0, rings, meter, has_begun: false }
     }
 
     /// Makes the stereo mix from the mono one: both sides are the same so far.
@@ -154,11 +156,11 @@ impl Mix {
     }
 
     fn take(&mut self, spec: &AudioSpec, samples: &[f32]) {
-        if self.path.as_ref().is_none_or(|path| path.spec != *spec) {
+        if self.converter.as_ref().is_none_or(|converter| converter.spec != *spec) {
             self.change();
         }
-        let path = self.path.get_or_insert_with(|| Path::new(spec, self.channels));
-        path.process(samples, &mut self.pcm);
+        let converter = self.converter.get_or_insert_with(|| Converter::new(spec, self.channels));
+        converter.process(samples, &mut self.pcm);
         self.settle();
     }
 
@@ -171,27 +173,27 @@ impl Mix {
 
     /// Flushes the old filter's rest: the rate or the layout changes.
     fn change(&mut self) {
-        let Some(mut old) = self.path.take() else { return };
+        let Some(mut old) = self.converter.take() else { return };
         old.resampler.finish(&mut self.pcm);
         self.begin(&old);
     }
 
     fn finish(&mut self) {
-        let Some(mut last) = self.path.take() else { return };
+        let Some(mut last) = self.converter.take() else { return };
         self.rings.post = last.resampler.finish_ringing(&mut self.pcm);
         self.settle();
         self.begin(&last);
     }
 
-    fn begin(&mut self, path: &Path) {
+    fn begin(&mut self, converter: &Converter) {
         if !std::mem::replace(&mut self.has_begun, true) {
-            self.rings.pre = path.resampler.pre_ring().to_vec();
+            self.rings.pre = converter.resampler.pre_ring().to_vec();
         }
     }
 
-    fn into_clip(self, room: Arc<Room>) -> Clip {
+    fn into_clip(self, reservation: Arc<ClipReservation>) -> Clip {
         let Self { channels, pcm, peak, rings, mut meter, .. } = self;
         meter.finish();
-        Clip::decoded(channels, pcm, peak, meter.lufs(), rings, room)
+        Clip::decoded(channels, pcm, peak, meter.lufs(), rings, reservation)
     }
 }

@@ -18,7 +18,9 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::Timestamp;
 
 use super::body::{Body, SharedBody};
-use super::decode::{About, Block, LEAD_IN, Piece, Step, damaged, decode_into, decoder, finish, may_skip, unsupported};
+use super::decode::{
+    Block, FileDecoder, FileDetails, LEAD_IN, Step, damaged, decode_into, decoder, finish, may_skip, unsupported,
+};
 use super::metadata::Metadata;
 use super::trim::Trim;
 use super::{mpeg, opus};
@@ -48,12 +50,12 @@ pub trait Extent: Send + Sync {
         None
     }
 
-    /// Patches bytes that were read at a place.
-    fn mend(&self, place: u64, bytes: &mut [u8]) {
-        let _ = (place, bytes);
+    /// Patches bytes that were read at a position.
+    fn patch(&self, position: u64, bytes: &mut [u8]) {
+        let _ = (position, bytes);
     }
 
-    /// Moves to the end of the file. Returns how many bytes within it were damaged and left out.
+    /// Moves to the end of the file. Returns how many bytes within it were damaged and discarded.
     fn finish(&mut self, body: &mut Body) -> u64 {
         let _ = body;
         0
@@ -80,7 +82,7 @@ struct View {
 enum Part {
     /// From here on, read once. `left` is what the extent granted and was not read yet.
     Extent { extent: Box<dyn Extent>, left: u64 },
-    /// Between two places found by the extent; seekable.
+    /// Between two positions found by the extent; seekable.
     Range { extent: Box<dyn Extent>, start: u64, end: u64 },
 }
 
@@ -90,7 +92,7 @@ impl Window {
         Self::view(body, head, Part::Extent { extent: Box::new(extent), left: 0 })
     }
 
-    /// Opens the file between two places of a seekable body, which `extent` found.
+    /// Opens the file between two positions of a seekable body, which `extent` found.
     pub fn seekable(body: &SharedBody, extent: impl Extent + 'static, start: u64, end: u64) -> Self {
         Self::view(body, Vec::new(), Part::Range { extent: Box::new(extent), start, end })
     }
@@ -100,7 +102,7 @@ impl Window {
         Self(Arc::new(Mutex::new(view)))
     }
 
-    /// Moves to the end of the visible part. Returns how many bytes within it were damaged and left out.
+    /// Moves to the end of the visible part. Returns how many bytes within it were damaged and discarded.
     pub fn finish(&self) -> u64 {
         let mut view = self.get();
         let View { body, part, .. } = &mut *view;
@@ -149,7 +151,7 @@ impl View {
         }
         let mut body = self.body.get();
         let limit = match &mut self.part {
-            Part::Range { end, .. } => end.saturating_sub(body.place()),
+            Part::Range { end, .. } => end.saturating_sub(body.position()),
             Part::Extent { extent, left } => {
                 if *left == 0 {
                     *left = extent.more(&mut body);
@@ -158,14 +160,14 @@ impl View {
             }
         };
         let length = limit.min(buffer.len() as u64) as usize;
-        let place = body.place();
+        let position = body.position();
         let read = body.read(&mut buffer[..length]);
         match &mut self.part {
             Part::Extent { extent, left } => {
                 *left -= read as u64;
-                extent.mend(place, &mut buffer[..read]);
+                extent.patch(position, &mut buffer[..read]);
             }
-            Part::Range { extent, .. } => extent.mend(place, &mut buffer[..read]),
+            Part::Range { extent, .. } => extent.patch(position, &mut buffer[..read]),
         }
         self.read += read as u64;
         self.all += read as u64;
@@ -202,7 +204,7 @@ impl Seek for Window {
         let mut body = view.body.get();
         let target = match to {
             SeekFrom::Start(position) => start.checked_add(position),
-            SeekFrom::Current(delta) => body.place().checked_add_signed(delta),
+            SeekFrom::Current(delta) => body.position().checked_add_signed(delta),
             SeekFrom::End(delta) => end.checked_add_signed(delta),
         };
         let target = target.filter(|target| *target >= start).ok_or(io::ErrorKind::InvalidInput)?;
@@ -225,7 +227,7 @@ impl MediaSource for Window {
 }
 
 /// A file that one of Symphonia's demuxers splits into packets.
-pub struct Contained {
+pub struct SymphoniaFile {
     window: Window,
     format: Box<dyn FormatReader>,
     codec: Box<dyn AudioDecoder>,
@@ -233,10 +235,10 @@ pub struct Contained {
     track: Option<u32>,
     unplayed: u64,
     /// Bytes of such chained streams.
-    left_out: u64,
+    discarded: u64,
     /// The track's length in its own units, if the container states it exactly; and how much of it came.
     stated: Option<u64>,
-    came: u64,
+    received: u64,
     /// True if nothing of the track can come after that.
     ends_as_stated: bool,
     /// The audible part, if not all of it is.
@@ -252,7 +254,7 @@ pub struct Contained {
     is_over: bool,
 }
 
-impl Contained {
+impl SymphoniaFile {
     /// Opens the visible part of `window` with one demuxer. `is_exact`: the length that it states is reliable.
     pub fn open<F: for<'a> ProbeableFormat<'a>>(window: Window, is_exact: bool) -> Result<Self> {
         let mut probe = Probe::default();
@@ -279,9 +281,9 @@ impl Contained {
             codec,
             track,
             unplayed: 0,
-            left_out: 0,
+            discarded: 0,
             stated,
-            came: 0,
+            received: 0,
             ends_as_stated: false,
             trim: None,
             lead_in: 0,
@@ -309,7 +311,7 @@ impl Contained {
 
     /// Plays only a part of the track.
     pub fn trim(&mut self, trim: Trim) {
-        self.samples = self.samples.map(|samples| trim.heard(samples));
+        self.samples = self.samples.map(|samples| trim.audible(samples));
         self.trim = Some(trim);
     }
 
@@ -327,7 +329,9 @@ impl Contained {
             self.samples = self.samples.map(|samples| 2 * samples);
             self.trim = self.trim.map(Trim::doubled);
         }
-        self.trim.iter_mut().for_each(|trim| trim.cut(block));
+        if let Some(trim) = &mut self.trim {
+            trim.cut(block);
+        }
     }
 
     /// Returns the next packet of the track; `None` at the end.
@@ -349,14 +353,15 @@ impl Contained {
                 Err(Error::ResetRequired) => false,
                 // A demuxer may look for more after the last packet and fail.
                 Err(_)
-                    if self.ends_as_stated && self.stated.is_some_and(|stated| (1..=self.came).contains(&stated)) =>
+                    if self.ends_as_stated
+                        && self.stated.is_some_and(|stated| (1..=self.received).contains(&stated)) =>
                 {
                     true
                 }
                 Err(error) => return Err(damaged(&error.to_string())),
             };
             if self.track.take().is_none() {
-                self.left_out += all.saturating_sub(self.unplayed);
+                self.discarded += all.saturating_sub(self.unplayed);
             }
             self.unplayed = all;
             if is_over {
@@ -370,7 +375,7 @@ impl Contained {
     }
 }
 
-impl Piece for Contained {
+impl FileDecoder for SymphoniaFile {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         if self.is_over {
             return Ok(Step::End);
@@ -381,13 +386,13 @@ impl Piece for Contained {
                 return Ok(Step::Block);
             }
             self.is_over = true;
-            return Ok(Step::LeftOut(self.left_out + self.window.finish()));
+            return Ok(Step::Discarded(self.discarded + self.window.finish()));
         };
-        self.came = self.came.saturating_add(packet.dur.get());
-        let left_out = Step::LeftOut(packet.data.len() as u64);
-        let mut step = decode_into(&mut *self.codec, &packet.as_packet_ref(), block, left_out)?;
+        self.received = self.received.saturating_add(packet.dur.get());
+        let discarded = Step::Discarded(packet.data.len() as u64);
+        let mut step = decode_into(&mut *self.codec, &packet.as_packet_ref(), block, discarded)?;
         let samples = packet.dur.get();
-        if matches!(step, Step::LeftOut(_)) && self.came <= self.lead_in && samples <= LONGEST_PACKET {
+        if matches!(step, Step::Discarded(_)) && self.received <= self.lead_in && samples <= LONGEST_PACKET {
             block.samples.clear();
             block.samples.resize(samples as usize * block.spec.channels().count(), 0.0);
             step = Step::Block;
@@ -410,27 +415,27 @@ impl Piece for Contained {
         // Requires that the track's units are samples.
         track.time_base.filter(|base| (base.numer.get(), base.denom.get()) == (1, rate))?;
         let decoded = self.trim.map_or(to, |trim| trim.decoded(to)).saturating_add(pre_skip);
-        let enter = decoded.checked_sub(lead_in).filter(|enter| (self.came + 1..stated).contains(enter))?;
+        let enter = decoded.checked_sub(lead_in).filter(|enter| (self.received + 1..stated).contains(enter))?;
         let enter = Timestamp::new(i64::try_from(enter).ok()?);
         let sought = self.format.seek(SeekMode::Accurate, SeekTo::Timestamp { ts: enter, track_id }).ok()?;
         self.codec.reset();
-        (self.came, self.lead_in) = (u64::try_from(sought.actual_ts.get()).ok()?, decoded);
-        let given = self.came.saturating_sub(pre_skip);
+        (self.received, self.lead_in) = (u64::try_from(sought.actual_ts.get()).ok()?, decoded);
+        let given = self.received.saturating_sub(pre_skip);
         if let Some(trim) = &mut self.trim {
-            trim.go_on_at(given);
+            trim.skip_to(given);
         }
-        Some(self.trim.map_or(given, |trim| trim.heard(given)))
+        Some(self.trim.map_or(given, |trim| trim.audible(given)))
     }
 
-    fn about(&mut self) -> About {
+    fn details(&mut self) -> FileDetails {
         let codec = self.codec.codec_info().short_name;
         // The stated length of Opus includes the pre-skip, which the decoder leaves out.
         let samples = self.samples.filter(|_| self.parameters().codec != CODEC_ID_OPUS);
-        About { codec, samples, metadata: self.metadata.clone() }
+        FileDetails { codec, samples, metadata: self.metadata.clone() }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
-        let stated = self.stated.filter(|stated| self.came < *stated).map(|stated| (self.came, stated));
+        let stated = self.stated.filter(|stated| self.received < *stated).map(|stated| (self.received, stated));
         stated.or_else(|| self.window.missing())
     }
 }

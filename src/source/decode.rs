@@ -10,7 +10,7 @@ use symphonia::core::packet::PacketRef;
 use symphonia::core::units::{Duration, Timestamp};
 
 use super::metadata::Metadata;
-use super::mpeg::MpegPackets;
+use super::mpeg::MpegPacketDecoder;
 use super::opus::Opus;
 use super::vorbis;
 use crate::audio::{LOUDEST, SOURCE_RATES};
@@ -23,7 +23,7 @@ static CODECS: Lazy<CodecRegistry> = Lazy::new(|| {
     let mut codecs = CodecRegistry::new();
     symphonia::default::register_enabled_codecs(&mut codecs);
     codecs.register_audio_decoder::<Opus>();
-    codecs.register_audio_decoder::<MpegPackets>();
+    codecs.register_audio_decoder::<MpegPacketDecoder>();
     #[cfg(feature = "he-aac")]
     codecs.register_audio_decoder::<super::he_aac::Aac>();
     codecs
@@ -31,13 +31,13 @@ static CODECS: Lazy<CodecRegistry> = Lazy::new(|| {
 
 /// The external hints about a source's format.
 #[derive(Debug, Clone, Default)]
-pub struct Label {
+pub struct FormatHint {
     pub content_type: Option<String>,
     /// The extension of its file name, without the dot.
     pub extension: Option<String>,
 }
 
-impl Label {
+impl FormatHint {
     pub fn describe(&self) -> String {
         match (&self.content_type, &self.extension) {
             (Some(content_type), _) => content_type.clone(),
@@ -51,15 +51,15 @@ impl Label {
 #[derive(Debug, Clone, Default)]
 pub struct Details {
     pub container: &'static str,
-    pub about: About,
+    pub file: FileDetails,
     /// The number of bytes consumed, and of all bytes if it is known.
-    pub place: u64,
+    pub position: u64,
     pub bytes: Option<u64>,
 }
 
 /// The details of one file in a body.
 #[derive(Debug, Clone, Default)]
-pub struct About {
+pub struct FileDetails {
     pub codec: &'static str,
     /// Samples per channel, at its own rate, if it states them exactly.
     pub samples: Option<u64>,
@@ -89,7 +89,7 @@ pub trait Decode {
     }
 
     /// Returns how many bytes of the source were used so far, if that is known.
-    fn place(&self) -> Option<u64> {
+    fn position(&self) -> Option<u64> {
         None
     }
 }
@@ -106,13 +106,13 @@ pub enum Step {
     /// Decoded samples.
     Block,
     /// No samples: this number of bytes was damaged.
-    LeftOut(u64),
+    Discarded(u64),
     /// The end of the file: what follows in the body is something else.
     End,
 }
 
 /// One of the files in a body, from its start to its end.
-pub trait Piece {
+pub trait FileDecoder {
     /// Decodes the next samples. May suspend the decode task.
     fn next(&mut self, block: &mut Block) -> Result<Step>;
 
@@ -123,12 +123,12 @@ pub trait Piece {
     }
 
     /// Returns true if it continues across the start of another file of its kind.
-    fn goes_on(&self) -> bool {
+    fn continues(&self) -> bool {
         false
     }
 
     /// Returns the details of the file.
-    fn about(&mut self) -> About;
+    fn details(&mut self) -> FileDetails;
 
     /// Returns how much came and how much was stated exactly, if the end of the body cut the file.
     fn missing(&self) -> Option<(u64, u64)> {
@@ -147,9 +147,14 @@ pub fn decoder(parameters: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder
         .map_err(|error| unsupported(format!("a codec that is not played ({error})")))
 }
 
-/// Decodes one packet. Returns `left_out` if it is damaged, and a block without samples if the packet yields none.
-pub fn decode_packet(decoder: &mut dyn AudioDecoder, packet: &[u8], block: &mut Block, left_out: Step) -> Result<Step> {
-    decode_into(decoder, &PacketRef::new(0, Timestamp::new(0), Duration::ZERO, packet), block, left_out)
+/// Decodes one packet. Returns `discarded` if it is damaged, and a block without samples if the packet yields none.
+pub fn decode_packet(
+    decoder: &mut dyn AudioDecoder,
+    packet: &[u8],
+    block: &mut Block,
+    discarded: Step,
+) -> Result<Step> {
+    decode_into(decoder, &PacketRef::new(0, Timestamp::new(0), Duration::ZERO, packet), block, discarded)
 }
 
 /// Decodes one packet that a demuxer extracted; as [`decode_packet`].
@@ -157,7 +162,7 @@ pub fn decode_into(
     decoder: &mut dyn AudioDecoder,
     packet: &PacketRef<'_>,
     block: &mut Block,
-    left_out: Step,
+    discarded: Step,
 ) -> Result<Step> {
     match decoder.decode_ref(packet) {
         Ok(buffer) => {
@@ -165,7 +170,7 @@ pub fn decode_into(
             buffer.copy_to_vec_interleaved(&mut block.samples);
             Ok(Step::Block)
         }
-        Err(Error::DecodeError(_) | Error::IoError(_)) => Ok(left_out),
+        Err(Error::DecodeError(_) | Error::IoError(_)) => Ok(discarded),
         Err(error) => Err(damaged(&error.to_string())),
     }
 }

@@ -8,10 +8,10 @@ use rtrb::Producer;
 use symphonia::core::audio::AudioSpec;
 
 use super::downmix::Downmix;
-use super::levelling::{Heard, Leveller};
+use super::levelling::{Leveller, PriorLoudness};
 use super::media::Media;
-use super::ring::Reading;
-use super::section::{Over, Pass, Rings, Seam, Section};
+use super::ring::DecodeContext;
+use super::section::{FinishedPass, Pass, Rings, Seam, Section};
 use crate::audio::{PREROLL, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::resample::Resampler;
@@ -24,19 +24,19 @@ pub struct DecodeTask {
     pub channels: usize,
     pub media: Arc<Media>,
     pub section: Section,
-    pub reading: Reading,
+    pub context: DecodeContext,
     /// The number of samples, over all channels, that were put into the ring.
     pub pushed: usize,
     /// The loudness of the part that was heard before.
-    pub heard: Option<Heard>,
+    pub prior_loudness: Option<PriorLoudness>,
 }
 
 impl DecodeTask {
     /// Runs on the decode pool until the source ends, fails or is cancelled.
     pub fn run(mut self) {
-        let (media, waker) = (self.media.clone(), self.reading.waker.clone());
+        let (media, waker) = (self.media.clone(), self.context.waker.clone());
         let result = outcome(&media, &waker, || self.play());
-        let _ = self.reading.shared.outcome.set(result);
+        let _ = self.context.shared.outcome.set(result);
         // Dropping `self` notifies the session.
     }
 
@@ -44,7 +44,7 @@ impl DecodeTask {
     /// it.
     fn play(&mut self) -> Result<()> {
         let Section { mut from, start, passes, .. } = self.section;
-        let mut short: Option<Over> = None;
+        let mut short: Option<FinishedPass> = None;
         // The loudness of the whole source, once a pass has reached its end.
         let mut known = None;
         let mut seam = Seam::default();
@@ -53,65 +53,66 @@ impl DecodeTask {
             let pass = Pass::new(&self.section, from, is_last, self.channels);
             if let Some(short) = &short {
                 let mut pcm = Vec::new();
-                short.again(pass, &mut pcm);
+                short.repeat(pass, &mut pcm);
                 seam.add(&mut pcm);
                 seam = Seam::after(short, &self.section);
-                self.end(short, is_last);
+                self.publish_post_ring(short, is_last);
                 self.push(&mut pcm)?;
                 continue;
             }
-            let over = self.pass(pass, seam, is_last, &mut known)?;
-            if passes > 1 && over.end <= start {
+            let finished = self.pass(pass, seam, is_last, &mut known)?;
+            if passes > 1 && finished.end <= start {
                 return Err(SpeakerError::new(Code::EmptySource, "Expected audio to loop but received 0 samples"));
             }
-            seam = Seam::after(&over, &self.section);
-            short = over.is_kept().then_some(over);
+            seam = Seam::after(&finished, &self.section);
+            short = finished.is_repeatable().then_some(finished);
             from = start;
         }
         Ok(())
     }
 
     /// Publishes the ringing before `pcm`, scaled by the gain of its first sample, if the source and the reader start there.
-    fn begin(&self, pcm: &[f32], pre_ring: &[f32], gain: f32) {
+    fn publish_pre_ring(&self, pcm: &[f32], pre_ring: &[f32], gain: f32) {
         if self.section.from == 0 && !pcm.is_empty() {
-            self.reading.shared.pre_ring.get_or_init(|| scaled(pre_ring, gain));
+            self.context.shared.pre_ring.get_or_init(|| scaled(pre_ring, gain));
         }
     }
 
     /// Publishes the ringing after the end, if this is the end of the reader.
-    fn end(&self, over: &Over, is_last: bool) {
-        if let Some(ring) = over.post_ring().filter(|_| is_last && self.section.fade_out == 0) {
-            let _ = self.reading.shared.post_ring.set(ring.to_vec());
+    fn publish_post_ring(&self, finished: &FinishedPass, is_last: bool) {
+        if let Some(ring) = finished.post_ring().filter(|_| is_last && self.section.fade_out == 0) {
+            let _ = self.context.shared.post_ring.set(ring.to_vec());
         }
     }
 
     /// Decodes the source from its start.
-    fn pass(&mut self, mut pass: Pass, mut seam: Seam, is_last: bool, known: &mut Option<f64>) -> Result<Over> {
-        let (shared, levels) = (self.reading.shared.clone(), self.media.levels());
-        let mut leveller = levels
-            .map(|(target, ahead)| Leveller::new(target, self.channels, *known, self.heard, ahead, &shared.measured));
+    fn pass(&mut self, mut pass: Pass, mut seam: Seam, is_last: bool, known: &mut Option<f64>) -> Result<FinishedPass> {
+        let (shared, levels) = (self.context.shared.clone(), self.media.loudness_target());
+        let mut leveller = levels.map(|(target, ahead)| {
+            Leveller::new(target, self.channels, *known, self.prior_loudness, ahead, &shared.measured)
+        });
         let skips = leveller.is_none() && pass.from() >= SKIPPED;
-        let mut decoder = self.media.open_as(&self.reading, leveller.is_some() && known.is_none(), skips)?;
-        let mut path: Option<Path> = None;
+        let mut decoder = self.media.open_as(&self.context, leveller.is_some() && known.is_none(), skips)?;
+        let mut converter: Option<Converter> = None;
         let mut pre_ring: Option<Vec<f32>> = None;
         let mut pcm = Vec::new();
         // Samples per channel of the source that precede the wanted ones.
         let mut surplus = 0;
         let result = loop {
-            if let Some(place) = decoder.place() {
-                self.tell(place);
+            if let Some(position) = decoder.position() {
+                self.pass_on_metadata(position);
             }
             let (spec, samples) = match decoder.next() {
                 Ok(Some(block)) => block,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             };
-            let is_first = path.is_none();
-            let path = match &mut path {
-                Some(path) if path.spec == *spec => path,
+            let is_first = converter.is_none();
+            let converter = match &mut converter {
+                Some(converter) if converter.spec == *spec => converter,
                 other => {
                     if let Some(old) = other.as_ref().filter(|_| surplus > 0) {
-                        pass.go_back(old.in_session(surplus));
+                        pass.move_back(old.in_session(surplus));
                         surplus = 0;
                     }
                     // The rate or the layout changed inside the stream: the old filter's rest is heard first.
@@ -119,28 +120,28 @@ impl DecodeTask {
                         old.resampler.finish(&mut pcm);
                         pre_ring.get_or_insert_with(|| old.resampler.pre_ring().to_vec());
                     }
-                    let path = other.insert(Path::new(spec, self.channels));
-                    pass.expect_ring(path.resampler.ring());
-                    path
+                    let converter = other.insert(Converter::new(spec, self.channels));
+                    pass.expect_ring(converter.resampler.ring());
+                    converter
                 }
             };
             let channels = spec.channels().count().max(1);
             let dropped = surplus.min((samples.len() / channels) as u64);
             surplus -= dropped;
-            path.process(&samples[dropped as usize * channels..], &mut pcm);
+            converter.process(&samples[dropped as usize * channels..], &mut pcm);
             if is_first && skips {
-                let entry = path.entry(pass.from());
-                if let Some(place) = decoder.skip(entry) {
+                let entry = converter.entry(pass.from());
+                if let Some(position) = decoder.skip(entry) {
                     pcm.clear();
-                    *path = Path::new(&path.spec, self.channels);
-                    surplus = entry.saturating_sub(place);
-                    pass.go_on_at(path.in_session(entry));
+                    *converter = Converter::new(&converter.spec, self.channels);
+                    surplus = entry.saturating_sub(position);
+                    pass.skip_to(converter.in_session(entry));
                     continue;
                 }
             }
             if let Some(leveller) = &mut leveller {
                 if is_first {
-                    leveller.tagged(decoder.details().about.metadata.lufs(), &path.spec);
+                    leveller.set_tagged(decoder.details().file.metadata.lufs(), &converter.spec);
                 }
                 leveller.process(&mut pcm);
             }
@@ -148,24 +149,24 @@ impl DecodeTask {
                 break Ok(());
             }
             seam.add(&mut pcm);
-            let pre = pre_ring.as_deref().unwrap_or(path.resampler.pre_ring());
-            self.begin(&pcm, pre, first_gain(leveller.as_ref()));
+            let pre = pre_ring.as_deref().unwrap_or(converter.resampler.pre_ring());
+            self.publish_pre_ring(&pcm, pre, first_gain(leveller.as_ref()));
             self.push(&mut pcm)?;
-            self.reading.take_turns()?;
+            self.context.yield_if_due()?;
         };
-        if let Some(path) = path.as_ref().filter(|_| surplus > 0) {
-            pass.go_back(path.in_session(surplus));
+        if let Some(converter) = converter.as_ref().filter(|_| surplus > 0) {
+            pass.move_back(converter.in_session(surplus));
         }
         let mut post = None;
         // Done after an error too: what had come is played.
-        if let Some(path) = path.as_mut().filter(|_| !pass.is_cut()) {
-            post = Some(path.resampler.finish_ringing(&mut pcm));
+        if let Some(converter) = converter.as_mut().filter(|_| !pass.is_cut()) {
+            post = Some(converter.resampler.finish_ringing(&mut pcm));
             if let Some(leveller) = &mut leveller {
                 leveller.finish(&mut pcm);
             }
             pass.cut(&mut pcm);
         }
-        let pre = pre_ring.or(path.map(|path| path.resampler.pre_ring().to_vec())).unwrap_or_default();
+        let pre = pre_ring.or(converter.map(|converter| converter.resampler.pre_ring().to_vec())).unwrap_or_default();
         let pre = scaled(&pre, first_gain(leveller.as_ref()));
         let last = leveller.as_ref().map_or(1.0, |leveller| leveller.edges().1);
         let post = post.map(|post| scaled(&post, last));
@@ -173,22 +174,22 @@ impl DecodeTask {
             *known = leveller.and_then(|leveller| leveller.lufs());
         }
         let post = post.filter(|_| result.is_ok() && !pass.is_cut());
-        let over = pass.finish(&mut pcm, post.map(|post| Rings { pre: pre.clone(), post }));
-        self.begin(&pcm, &pre, 1.0);
+        let finished = pass.finish(&mut pcm, post.map(|post| Rings { pre: pre.clone(), post }));
+        self.publish_pre_ring(&pcm, &pre, 1.0);
         seam.add(&mut pcm);
         if result.is_ok() {
-            // Set before what follows is pushed, so that a reader that sees that sample knows its place.
-            self.reading.shared.end.get_or_init(|| over.end);
-            self.end(&over, is_last);
+            // Set before what follows is pushed, so that a reader that sees that sample knows its position.
+            self.context.shared.end.get_or_init(|| finished.end);
+            self.publish_post_ring(&finished, is_last);
         }
         self.push(&mut pcm)?;
-        result.map(|()| over)
+        result.map(|()| finished)
     }
 
-    /// Passes on the metadata that belongs to the next samples, with their place in the ring.
-    fn tell(&self, place: u64) {
-        while let Some(metadata) = self.media.take_metadata(place) {
-            self.reading.shared.tell((self.pushed / self.channels) as Samples, metadata);
+    /// Passes on the metadata that belongs to the next samples, with their position in the ring.
+    fn pass_on_metadata(&self, position: u64) {
+        while let Some(metadata) = self.media.take_metadata(position) {
+            self.context.shared.push_metadata((self.pushed / self.channels) as Samples, metadata);
         }
     }
 
@@ -200,16 +201,16 @@ impl DecodeTask {
             let before_all = rest.len();
             (_, rest) = self.ring.push_partial_slice(rest);
             self.pushed += before_all - rest.len();
-            let wanted = self.reading.shared.wanted.load(Ordering::Relaxed);
+            let wanted = self.context.shared.prebuffer_target.load(Ordering::Relaxed);
             let preroll = PREROLL.max(wanted) * self.channels;
-            self.reading.has_news();
+            self.context.note_change();
             if before < preroll && self.waiting() >= preroll {
-                self.reading.progress.tell();
+                self.context.notifier.notify();
             }
-            if !rest.is_empty() && self.reading.shared.must_wait(|| self.ring.slots() < self.room / 2 * self.channels) {
-                self.reading.suspend();
+            if !rest.is_empty() && self.context.shared.must_wait(|| self.ring.slots() < self.room / 2 * self.channels) {
+                self.context.suspend();
             }
-            self.reading.check()?;
+            self.context.check()?;
         }
         pcm.clear();
         Ok(())
@@ -223,8 +224,8 @@ impl DecodeTask {
 impl Drop for DecodeTask {
     fn drop(&mut self) {
         // Reached without an outcome only if the decode task never ran.
-        self.reading.shared.outcome.get_or_init(|| Err(SpeakerError::new(Code::Decode, "no memory for a decoder")));
-        self.reading.progress.tell();
+        self.context.shared.outcome.get_or_init(|| Err(SpeakerError::new(Code::Decode, "no memory for a decoder")));
+        self.context.notifier.notify();
     }
 }
 
@@ -257,14 +258,14 @@ const SKIPPED: Samples = 5 * SAMPLE_RATE as Samples;
 const RUN_UP: Samples = SAMPLE_RATE as Samples / 2;
 
 /// The conversion from a source's rate and layout to the session's.
-pub struct Path {
+pub struct Converter {
     pub spec: AudioSpec,
     downmix: Downmix,
     mixed: Vec<f32>,
     pub resampler: Resampler,
 }
 
-impl Path {
+impl Converter {
     pub fn new(spec: &AudioSpec, channels: usize) -> Self {
         Self {
             spec: spec.clone(),
@@ -280,10 +281,10 @@ impl Path {
         Samples::try_from(samples).unwrap_or(Samples::MAX)
     }
 
-    /// Returns the sample of the source from which decoding gives, from `place` on, the same as decoding from the start. `place` is in
-    /// the session's samples.
-    fn entry(&self, place: Samples) -> u64 {
-        let begins = u128::from(place.saturating_sub(RUN_UP));
+    /// Returns the sample of the source from which decoding gives, from `position` on, the same as decoding from the start. `position` is
+    /// in the session's samples.
+    fn entry(&self, position: Samples) -> u64 {
+        let begins = u128::from(position.saturating_sub(RUN_UP));
         let entry = u64::try_from(begins * u128::from(self.spec.rate()) / u128::from(SAMPLE_RATE)).unwrap_or(u64::MAX);
         let cycle = self.resampler.cycle();
         entry / cycle * cycle

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use symphonia::core::io::MediaSource;
 
-use super::cached::{Cached, Found, fetch, is_soon};
 use super::decode::empty;
-use super::read_ahead::{Asked, Piece, ReadAhead, sought};
-use super::ring::Reading;
+use super::page_cache_reader::{CachedRange, PageCacheReader, fetch, is_in_time};
+use super::read_ahead::{DiskCall, FileChunk, ReadAhead, seek_target};
+use super::ring::DecodeContext;
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::{DISKS, Disk, open_nonblocking, read_cached};
@@ -35,14 +35,14 @@ pub struct DiskReader {
 
 impl DiskReader {
     /// Opens a file, which must not be the `reserved` one; suspends the decode task.
-    pub fn open(path: &Path, reserved: Option<Arc<ReservedPath>>, task: &Reading) -> Result<Self> {
+    pub fn open(path: &Path, reserved: Option<Arc<ReservedPath>>, task: &DecodeContext) -> Result<Self> {
         let lane = DISKS.lane(Disk::of(path), None);
         let given = path.to_owned();
-        let mut opened = Asked::new(&lane, task, move |file| {
+        let mut opened = DiskCall::new(&lane, task, move |file| {
             let (opened, length, first, found) = open(&given, reserved.as_deref())?;
             let opened = Arc::new(opened);
             *file = Some(opened.clone());
-            Ok((length, first, found.map(|found| Cached::new(opened, found))))
+            Ok((length, first, found.map(|found| PageCacheReader::new(opened, found))))
         });
         let (length, first, cached) = opened.wait(task).map_err(|error| unreadable(path, &error))??;
         let file = ReadAhead::new(Arc::new(lane), task, first, PIECE).with_cached(cached);
@@ -50,8 +50,8 @@ impl DiskReader {
     }
 }
 
-/// Opens a file and returns it, its length, its first piece and what is in the page cache, all in one call.
-fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piece, Option<Found>)> {
+/// Opens a file and returns it, its length, its first chunk and what is in the page cache, all in one call.
+fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, FileChunk, Option<CachedRange>)> {
     let since = Instant::now();
     let failed = |error| unreadable(path, &error);
     let file = open_nonblocking(OpenOptions::new().read(true), path).map_err(failed)?;
@@ -68,8 +68,8 @@ fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piec
     }
     // One byte more than a small file has shows that it ends there.
     let wanted = metadata.len().saturating_add(1).min(AT_ONCE);
-    let head = if is_soon(since) { wanted.min(HEAD) } else { wanted };
-    let read = |length| Piece::read(&file, 0, vec![0; length as usize]).map_err(failed);
+    let head = if is_in_time(since) { wanted.min(HEAD) } else { wanted };
+    let read = |length| FileChunk::read(&file, 0, vec![0; length as usize]).map_err(failed);
     let (first, found) = match read(head)? {
         first if head == wanted => (first, None),
         first if read_cached(&file, 0, &mut [0]).is_some() => (first, Some(fetch(&file, head, wanted, since))),
@@ -92,7 +92,7 @@ impl Read for DiskReader {
 
 impl Seek for DiskReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.position = sought(to, self.position, || self.length)?;
+        self.position = seek_target(to, self.position, || self.length)?;
         Ok(self.position)
     }
 }

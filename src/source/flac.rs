@@ -8,8 +8,8 @@ use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 use symphonia::core::io::Monitor;
 
 use super::body::{Body, SharedBody};
-use super::decode::{About, Block, Piece, Step, damaged, decode_packet, decoder};
-use super::file::{self, MAX_JUNK, to_a_beginning};
+use super::decode::{Block, FileDecoder, FileDetails, Step, damaged, decode_packet, decoder};
+use super::files::{self, MAX_JUNK, find_start};
 use super::metadata::Tag;
 use super::tags;
 use crate::error::Result;
@@ -51,7 +51,7 @@ const MAX_SEARCH: usize = 64 << 20;
 
 /// The parameters of a decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Setup {
+struct StreamInfo {
     rate: u32,
     channels: u8,
     bits: u8,
@@ -60,20 +60,20 @@ struct Setup {
 }
 
 /// The parameters of a stream without `STREAMINFO`.
-const UNDESCRIBED: Setup = Setup { rate: 0, channels: 1, bits: 0, block: 0 };
+const NO_STREAM_INFO: StreamInfo = StreamInfo { rate: 0, channels: 1, bits: 0, block: 0 };
 
-impl Setup {
+impl StreamInfo {
     /// Reads a `STREAMINFO` block: the parameters, and the samples per channel that it states; 0 is unknown.
     fn read(info: &[u8; 34]) -> (Self, u64) {
         let [_, _, block @ .., _, _, _, _, _, _] = info.first_chunk::<10>().unwrap_or(&[0; 10]);
         let packed = info[10..18].iter().fold(0, |packed, byte| packed << 8 | u64::from(*byte));
-        let setup = Self {
+        let decoder_info = Self {
             rate: (packed >> 44) as u32,
             channels: (packed >> 41 & 7) as u8 + 1,
             bits: (packed >> 36 & 31) as u8 + 1,
             block: u16::from_be_bytes(*block),
         };
-        (setup, packed & 0xf_ffff_ffff)
+        (decoder_info, packed & 0xf_ffff_ffff)
     }
 
     /// Writes a `STREAMINFO` block for frames with these parameters.
@@ -108,17 +108,17 @@ impl Setup {
 /// A FLAC file.
 pub struct Flac {
     body: SharedBody,
-    info: Setup,
+    info: StreamInfo,
     /// The parameters of the current decoder.
-    setup: Setup,
+    decoder_info: StreamInfo,
     decoder: Box<dyn AudioDecoder>,
     frame: Vec<u8>,
     /// The samples per channel that the file states, and how many came.
     stated: u64,
-    came: u64,
+    received: u64,
     /// The number that the first frame gives to its first sample, and the length of that frame.
     first: Option<(u64, u16)>,
-    /// The place of the first frame, and the seek table: samples and the bytes from there.
+    /// The position of the first frame, and the seek table: samples and the bytes from there.
     frames: u64,
     table: Vec<(u64, u64)>,
     is_cut: bool,
@@ -130,7 +130,7 @@ pub struct Flac {
 
 impl Flac {
     /// Returns true if `head` begins a FLAC file.
-    pub fn begins(head: &[u8]) -> bool {
+    pub fn detect(head: &[u8]) -> bool {
         head.starts_with(NAME) && head.len() >= HEAD && head[4] & 0x7f < UNDEFINED
     }
 
@@ -138,10 +138,10 @@ impl Flac {
     pub fn open(shared: &SharedBody) -> Result<Self> {
         let mut body = shared.get();
         body.skip(NAME.len() as u64);
-        let first = body.place();
+        let first = body.position();
         let (mut described, mut is_last, mut table) = (None, false, Vec::new());
         while !is_last {
-            if body.place() - first > MAX_METADATA {
+            if body.position() - first > MAX_METADATA {
                 return Err(damaged("more metadata than a FLAC file has"));
             }
             let [kind, length @ ..] = body.peek(4) else { break };
@@ -151,9 +151,9 @@ impl Flac {
             match kind & 0x7f {
                 // It should be the first block, and is not in every file.
                 0 if length >= STREAM_INFO && described.is_none() => {
-                    described = body.peek(STREAM_INFO as usize).first_chunk().map(Setup::read);
+                    described = body.peek(STREAM_INFO as usize).first_chunk().map(StreamInfo::read);
                 }
-                SEEK_TABLE if table.is_empty() => table = points(body.peek(length.min(MAX_TABLE) as usize)),
+                SEEK_TABLE if table.is_empty() => table = seek_points(body.peek(length.min(MAX_TABLE) as usize)),
                 VORBIS_COMMENT => body.note_tag(Tag::Vorbis, 0, length),
                 _ => {}
             }
@@ -163,22 +163,22 @@ impl Flac {
         let (info, stated) = match described {
             Some(described) => described,
             None => (
-                header(body.peek(MAX_HEADER), &UNDESCRIBED)
+                header(body.peek(MAX_HEADER), &NO_STREAM_INFO)
                     .ok_or_else(|| damaged("a FLAC file without a description"))?,
                 0,
             ),
         };
-        let frames = body.place();
+        let frames = body.position();
         drop(body);
         let decoder = info.decoder()?;
         Ok(Self {
             body: shared.clone(),
             info,
-            setup: info,
+            decoder_info: info,
             decoder,
             frame: Vec::new(),
             stated,
-            came: 0,
+            received: 0,
             first: None,
             frames,
             table,
@@ -189,36 +189,36 @@ impl Flac {
     }
 }
 
-impl Piece for Flac {
+impl FileDecoder for Flac {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         let mut body = self.body.get();
         let Some(frame) = header(body.peek(MAX_HEADER), &self.info).filter(|_| !self.is_lost) else {
             if self.is_lost {
                 return Ok(Step::End);
             }
-            let (left_out, is_found) = to_a_frame(&mut body, &self.info);
+            let (discarded, is_found) = seek_to_frame(&mut body, &self.info);
             self.is_lost = !is_found;
-            return Ok(Step::LeftOut(left_out));
+            return Ok(Step::Discarded(discarded));
         };
         let end = end(&mut body, &self.info, &frame);
         if !matches!(end, End::At(_)) {
-            self.searched += body.ahead().len().min(frame.longest());
+            self.searched += body.buffered().len().min(frame.longest());
             self.is_lost = self.searched > MAX_SEARCH;
         }
         let length = match end {
             End::At(length) => length,
-            End::Damaged(length) => return Ok(Step::LeftOut(body.leave_out(length))),
+            End::Damaged(length) => return Ok(Step::Discarded(body.discard(length))),
             End::Behind(ends) => {
                 let mut fits = |length: &usize| {
-                    body.take_turns();
-                    let Some(bytes) = body.ahead().get(..*length) else { return false };
+                    body.yield_if_due();
+                    let Some(bytes) = body.buffered().get(..*length) else { return false };
                     let decoder = frame.decoder();
                     let step = decoder.and_then(|mut decoder| decode_packet(&mut *decoder, bytes, block, Step::End));
                     matches!(step, Ok(Step::Block))
                 };
                 match ends.into_iter().find(|length| fits(length)) {
                     Some(length) => length,
-                    None if body.ahead().len() > frame.longest() => return Ok(Step::LeftOut(body.leave_out(1))),
+                    None if body.buffered().len() > frame.longest() => return Ok(Step::Discarded(body.discard(1))),
                     None => {
                         self.is_cut = true;
                         body.skip(u64::MAX);
@@ -228,25 +228,25 @@ impl Piece for Flac {
             }
         };
         self.frame.clear();
-        self.frame.extend_from_slice(&body.ahead()[..length]);
+        self.frame.extend_from_slice(&body.buffered()[..length]);
         body.consume(length);
         drop(body);
-        if !self.setup.covers(&frame) {
-            self.setup = frame;
+        if !self.decoder_info.covers(&frame) {
+            self.decoder_info = frame;
             self.decoder = frame.decoder()?;
         }
-        self.came += u64::from(frame.block);
+        self.received += u64::from(frame.block);
         self.first = self.first.or_else(|| Some((number(&self.frame, frame.block)?, frame.block)));
         (self.searched, self.is_lost) = (0, false);
-        decode_packet(&mut *self.decoder, &self.frame, block, Step::LeftOut(length as u64))
+        decode_packet(&mut *self.decoder, &self.frame, block, Step::Discarded(length as u64))
     }
 
     fn skip(&mut self, to: u64) -> Option<u64> {
         let mut body = self.body.get();
         let end = body.length().filter(|_| to < self.stated)?;
         let (number, block) = self.first?;
-        // The bounds of the search, as place and sample: `low` is the start of a frame at or before the sample.
-        let (mut low, mut high) = ((body.place(), self.came), (end, self.stated));
+        // The bounds of the search, as position and sample: `low` is the start of a frame at or before the sample.
+        let (mut low, mut high) = ((body.position(), self.received), (end, self.stated));
         let mut listed = self
             .table
             .iter()
@@ -263,41 +263,41 @@ impl Piece for Flac {
                 let part = u128::from(aim) * u128::from(high.0 - low.0) / u128::from((high.1 - low.1).max(1));
                 low.0 + part as u64
             };
-            let place = listed.take().filter(|place| (low.0..high.0).contains(place)).unwrap_or_else(between);
-            body.seek(place);
+            let position = listed.take().filter(|position| (low.0..high.0).contains(position)).unwrap_or_else(between);
+            body.seek(position);
             match frame_from(&mut body, &self.info, block) {
                 Some(found) => {
-                    let (at, sample) = (body.place(), found.saturating_sub(number));
+                    let (at, sample) = (body.position(), found.saturating_sub(number));
                     match sample {
-                        _ if at >= high.0 || sample >= self.stated => high.0 = place,
-                        _ if sample > to => high = (place, sample),
+                        _ if at >= high.0 || sample >= self.stated => high.0 = position,
+                        _ if sample > to => high = (position, sample),
                         _ if sample > low.1 => low = (at, sample),
                         _ => break,
                     }
                 }
-                None => high.0 = place,
+                None => high.0 = position,
             }
         }
         body.seek(low.0);
-        self.came = low.1;
+        self.received = low.1;
         Some(low.1)
     }
 
-    fn about(&mut self) -> About {
-        About { codec: "flac", samples: Some(self.stated).filter(|stated| *stated > 0), ..About::default() }
+    fn details(&mut self) -> FileDetails {
+        FileDetails { codec: "flac", samples: Some(self.stated).filter(|stated| *stated > 0), ..FileDetails::default() }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
         // A total may be wrong, but the encoder that wrote it wrote whole frames.
-        (self.is_cut && self.came < self.stated).then_some((self.came, self.stated))
+        (self.is_cut && self.received < self.stated).then_some((self.received, self.stated))
     }
 }
 
 /// Returns the samples and bytes of a table's seek points, without placeholders (RFC 9639 §8.5).
-fn points(table: &[u8]) -> Vec<(u64, u64)> {
+fn seek_points(table: &[u8]) -> Vec<(u64, u64)> {
     let long = |bytes: &[u8]| bytes.iter().fold(0, |long, byte| long << 8 | u64::from(*byte));
-    let points = table.chunks_exact(POINT).map(|point| (long(&point[..8]), long(&point[8..16])));
-    points.filter(|(sample, _)| *sample < u64::MAX).collect()
+    let seek_points = table.chunks_exact(POINT).map(|point| (long(&point[..8]), long(&point[8..16])));
+    seek_points.filter(|(sample, _)| *sample < u64::MAX).collect()
 }
 
 /// Returns the number of the first sample of the frame with this header: the coded number counts blocks of one length, or samples (§9.1.5).
@@ -311,11 +311,11 @@ fn number(head: &[u8], block: u16) -> Option<u64> {
 }
 
 /// Moves to the next whole frame with the parameters of the stream. Returns the number of its first sample.
-fn frame_from(body: &mut Body, info: &Setup, block: u16) -> Option<u64> {
+fn frame_from(body: &mut Body, info: &StreamInfo, block: u16) -> Option<u64> {
     let mut searched = 0;
     while searched <= MAX_JUNK {
-        let from = body.place();
-        let (_, is_frame) = to_a_frame(body, info);
+        let from = body.position();
+        let (_, is_frame) = seek_to_frame(body, info);
         let head = body.peek(MAX_HEADER).to_vec();
         let frame = header(&head, info).filter(|frame| is_frame && info.covers(frame));
         if let Some(frame) = frame {
@@ -323,29 +323,29 @@ fn frame_from(body: &mut Body, info: &Setup, block: u16) -> Option<u64> {
                 return number(&head, block);
             }
             // The header claims this much, and all of it was searched.
-            searched += body.ahead().len().min(frame.longest()) as u64;
+            searched += body.buffered().len().min(frame.longest()) as u64;
         }
         if body.is_at_end() {
             return None;
         }
         body.consume(1);
-        searched += body.place() - from;
+        searched += body.position() - from;
     }
     None
 }
 
 /// Reads the frame header that `head` begins with, if it does (RFC 9639 §9.1); missing values come from the stream's `info`.
-fn header(head: &[u8], info: &Setup) -> Option<Setup> {
+fn header(head: &[u8], info: &StreamInfo) -> Option<StreamInfo> {
     let [0xff, 0xf8 | 0xf9, sizes, kinds, number, ..] = *head else { return None };
     let number = match number.leading_ones() {
         0 => 1,
         1 | 8 => return None,
         bytes => bytes as usize,
     };
-    let mut place = 4 + number;
+    let mut position = 4 + number;
     let mut field = |bytes: usize| {
-        let field = head.get(place..place + bytes)?;
-        place += bytes;
+        let field = head.get(position..position + bytes)?;
+        position += bytes;
         Some(field.iter().fold(0, |field, byte| field << 8 | u32::from(*byte)))
     };
     let block = match sizes >> 4 {
@@ -382,8 +382,8 @@ fn header(head: &[u8], info: &Setup) -> Option<Setup> {
     };
     let checksum = field(1)? as u8;
     let mut crc = Crc8Ccitt::new(0);
-    crc.process_buf_bytes(&head[..place - 1]);
-    (crc.crc() == checksum && block <= 0xffff && rate > 0 && bits > 0).then_some(Setup {
+    crc.process_buf_bytes(&head[..position - 1]);
+    (crc.crc() == checksum && block <= 0xffff && rate > 0 && bits > 0).then_some(StreamInfo {
         rate,
         channels,
         bits,
@@ -402,28 +402,28 @@ enum End {
 }
 
 /// Finds the end of the `frame` that starts here.
-fn end(body: &mut Body, info: &Setup, frame: &Setup) -> End {
+fn end(body: &mut Body, info: &StreamInfo, frame: &StreamInfo) -> End {
     let (mut crc, mut checked) = (Crc16Ansi::new(0), 0);
     let mut next = None;
     let mut at = 1;
     while at <= frame.longest() {
-        let ahead = body.ahead();
-        let found = ahead.get(at..).and_then(to_a_beginning);
+        let ahead = body.buffered();
+        let found = ahead.get(at..).and_then(find_start);
         let candidate = found.map_or(ahead.len(), |found| at + found);
         if candidate > frame.longest() {
             break;
         }
         // Reads far enough ahead to recognize a candidate.
-        if ahead.len() < candidate + tags::HEAD && body.more() {
+        if ahead.len() < candidate + tags::HEAD && body.fill() {
             at = candidate.max(1);
             continue;
         }
-        if !body.take_turns() {
+        if !body.yield_if_due() {
             return End::Damaged(0);
         }
-        let ahead = body.ahead();
+        let ahead = body.buffered();
         let is_end = candidate == ahead.len();
-        if is_end || begins_something(&ahead[candidate..], info) {
+        if is_end || is_boundary(&ahead[candidate..], info) {
             crc.process_buf_bytes(&ahead[checked..candidate]);
             checked = candidate;
             if crc.crc() == 0 {
@@ -440,44 +440,44 @@ fn end(body: &mut Body, info: &Setup, frame: &Setup) -> End {
     }
     match next {
         Some(next) => End::Damaged(next),
-        None => End::Behind(right_checksums(&body.ahead()[..frame.longest().min(body.ahead().len())])),
+        None => End::Behind(right_checksums(&body.buffered()[..frame.longest().min(body.buffered().len())])),
     }
 }
 
-fn begins_something(head: &[u8], info: &Setup) -> bool {
-    header(head, info).is_some() || tags::begins(head) || file::begins(head)
+fn is_boundary(head: &[u8], info: &StreamInfo) -> bool {
+    header(head, info).is_some() || tags::detect(head) || files::detect(head)
 }
 
 /// Returns the first lengths at which the checksum of everything before is right.
 fn right_checksums(bytes: &[u8]) -> Vec<usize> {
-    let (mut crc, mut places) = (Crc16Ansi::new(0), Vec::new());
+    let (mut crc, mut positions) = (Crc16Ansi::new(0), Vec::new());
     for (index, byte) in bytes.iter().enumerate() {
         crc.process_byte(*byte);
         if crc.crc() == 0 && index > MAX_HEADER / 2 {
-            places.push(index + 1);
-            if places.len() == MAX_ENDS {
+            positions.push(index + 1);
+            if positions.len() == MAX_ENDS {
                 break;
             }
         }
     }
-    places
+    positions
 }
 
-/// Moves to the next frame, file or tag, or to the end. Returns how many bytes were left out, and true if it is a frame.
-fn to_a_frame(body: &mut Body, info: &Setup) -> (u64, bool) {
-    let (from, mut left_out) = (body.place(), 0);
+/// Moves to the next frame, file or tag, or to the end. Returns how many bytes were discarded, and true if it is a frame.
+fn seek_to_frame(body: &mut Body, info: &StreamInfo) -> (u64, bool) {
+    let (from, mut discarded) = (body.position(), 0);
     loop {
-        let run = body.place() - from;
+        let run = body.position() - from;
         body.peek(tags::HEAD);
-        let head = body.ahead();
+        let head = body.buffered();
         if header(head, info).is_some() {
-            return (left_out, true);
+            return (discarded, true);
         }
-        if head.is_empty() || run > MAX_JUNK || tags::begins(head) || file::begins(head) {
-            return (left_out, false);
+        if head.is_empty() || run > MAX_JUNK || tags::detect(head) || files::detect(head) {
+            return (discarded, false);
         }
-        let step = to_a_beginning(&head[1..]).map_or(head.len(), |step| 1 + step);
-        left_out += body.leave_out(step);
+        let step = find_start(&head[1..]).map_or(head.len(), |step| 1 + step);
+        discarded += body.discard(step);
     }
 }
 
@@ -487,14 +487,14 @@ mod tests {
 
     #[test]
     fn a_stream_is_described_as_it_was() {
-        let setup = Setup { rate: 44_100, channels: 2, bits: 24, block: 4_096 };
-        assert_eq!(Setup::read(&setup.write()), (setup, 0));
+        let decoder_info = StreamInfo { rate: 44_100, channels: 2, bits: 24, block: 4_096 };
+        assert_eq!(StreamInfo::read(&decoder_info.write()), (decoder_info, 0));
     }
 
     #[test]
     fn heads_that_have_no_frames_are_given_up_before_all_was_looked_through_for_each() {
         // At 192 kHz and 8 channels of 16 bits, a header claims up to two megabytes.
-        let info = Setup { rate: 192_000, channels: 8, bits: 16, block: 0xffff };
+        let info = StreamInfo { rate: 192_000, channels: 8, bits: 16, block: 0xffff };
         let mut head = vec![0xff, 0xf8, 0x70, 0x78, 0, 0xff, 0xfe];
         let mut crc = Crc8Ccitt::new(0);
         crc.process_buf_bytes(&head);
@@ -506,7 +506,7 @@ mod tests {
         for body in super::super::body::tests::bodies(&file) {
             let (mut flac, mut block) = (Flac::open(&SharedBody::new(body)).unwrap(), Block::default());
             let mut steps = 0;
-            while matches!(flac.next(&mut block).unwrap(), Step::LeftOut(_)) {
+            while matches!(flac.next(&mut block).unwrap(), Step::Discarded(_)) {
                 steps += 1;
             }
             assert!(steps <= MAX_SEARCH / info.longest() + 2, "{steps} heads were looked behind");
@@ -515,7 +515,7 @@ mod tests {
 
     #[test]
     fn headers_are_read_and_their_checksums_checked() {
-        let info = Setup { rate: 11_025, channels: 1, bits: 20, block: 0 };
+        let info = StreamInfo { rate: 11_025, channels: 1, bits: 20, block: 0 };
         let head = |bytes: &[u8]| {
             let mut crc = Crc8Ccitt::new(0);
             crc.process_buf_bytes(bytes);
@@ -525,11 +525,11 @@ mod tests {
             assert_eq!(header(&broken, &info), None);
             header(&whole, &info)
         };
-        let setup = |rate, channels, bits, block| Some(Setup { rate, channels, bits, block });
-        assert_eq!(head(&[0xff, 0xf8, 0xc9, 0xa8, 0]), setup(44_100, 2, 16, 4_096));
-        assert_eq!(head(&[0xff, 0xf9, 0x10, 0x00, 0xc2, 0xa2]), setup(11_025, 1, 20, 192));
-        assert_eq!(head(&[0xff, 0xf8, 0x6c, 0x7e, 0, 99, 96]), setup(96_000, 8, 32, 100));
-        assert_eq!(head(&[0xff, 0xf8, 0x7e, 0x12, 0, 0x12, 0x34, 0x03, 0x73]), setup(8_830, 2, 8, 0x1235));
+        let decoder_info = |rate, channels, bits, block| Some(StreamInfo { rate, channels, bits, block });
+        assert_eq!(head(&[0xff, 0xf8, 0xc9, 0xa8, 0]), decoder_info(44_100, 2, 16, 4_096));
+        assert_eq!(head(&[0xff, 0xf9, 0x10, 0x00, 0xc2, 0xa2]), decoder_info(11_025, 1, 20, 192));
+        assert_eq!(head(&[0xff, 0xf8, 0x6c, 0x7e, 0, 99, 96]), decoder_info(96_000, 8, 32, 100));
+        assert_eq!(head(&[0xff, 0xf8, 0x7e, 0x12, 0, 0x12, 0x34, 0x03, 0x73]), decoder_info(8_830, 2, 8, 0x1235));
         for nothing in [[0xff, 0xf8, 0x09, 0xa8, 0], [0xff, 0xf8, 0xcf, 0xa8, 0], [0xff, 0xf8, 0xc9, 0xb8, 0]] {
             assert_eq!(head(&nothing), None);
         }

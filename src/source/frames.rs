@@ -4,7 +4,7 @@ use super::body::Body;
 use super::tags;
 
 /// The header of a frame.
-pub trait Header: Copy {
+pub trait FrameHeader: Copy {
     /// The number of bytes needed to read a header.
     const BYTES: usize;
 
@@ -15,12 +15,12 @@ pub trait Header: Copy {
     fn length(&self) -> usize;
 
     /// Returns true if both frames belong to one stream, so that one decoder fits both.
-    fn is_alike(&self, other: &Self) -> bool;
+    fn is_compatible(&self, other: &Self) -> bool;
 }
 
 /// Returns true if a frame starts here. Two bytes of a header occur in any body, so what follows the frame has to agree: another frame, a
 /// tag or the end.
-pub fn begin<H: Header>(body: &mut Body) -> bool {
+pub fn detect<H: FrameHeader>(body: &mut Body) -> bool {
     let Some(header) = H::read(body.peek(H::BYTES)) else { return false };
     let length = header.length();
     let seen = body.peek(length + H::BYTES);
@@ -28,11 +28,11 @@ pub fn begin<H: Header>(body: &mut Body) -> bool {
         return seen.len() == length;
     }
     let next = H::read(&seen[length..]);
-    next.is_some_and(|next| next.is_alike(&header)) || tags::begins(&body.peek(length + tags::HEAD)[length..])
+    next.is_some_and(|next| next.is_compatible(&header)) || tags::detect(&body.peek(length + tags::HEAD)[length..])
 }
 
 /// The next item of a stream of frames.
-pub enum Next<H> {
+pub enum NextFrame<H> {
     /// A whole frame.
     Frame(H),
     /// A frame that the end of the body cuts.
@@ -42,14 +42,14 @@ pub enum Next<H> {
 }
 
 /// Looks at the next frame of a stream whose `last` frame ended here.
-pub fn next<H: Header>(body: &mut Body, last: Option<H>) -> Next<H> {
-    let Some(header) = H::read(body.peek(H::BYTES)) else { return Next::Other };
+pub fn next<H: FrameHeader>(body: &mut Body, last: Option<H>) -> NextFrame<H> {
+    let Some(header) = H::read(body.peek(H::BYTES)) else { return NextFrame::Other };
     let length = header.length();
     // A header like the last one is trusted at once: the frame after it may not have arrived yet.
-    let goes_on = last.is_some_and(|last| last.is_alike(&header));
+    let continues = last.is_some_and(|last| last.is_compatible(&header));
     match body.peek(length).len() == length {
-        true if goes_on || begin::<H>(body) => Next::Frame(header),
-        false if goes_on => Next::Cut,
-        _ => Next::Other,
+        true if continues || detect::<H>(body) => NextFrame::Frame(header),
+        false if continues => NextFrame::Cut,
+        _ => NextFrame::Other,
     }
 }

@@ -434,7 +434,7 @@ mod tests {
     #[test]
     fn a_header_tells_of_the_packet_behind_it() {
         use super::super::adts::Header;
-        use super::super::frames::Header as _;
+        use super::super::frames::FrameHeader as _;
         for length in [1, 500, MAX_PACKET] {
             let header = Core { rate: 7, channels: 2, is_he: true }.header(length);
             assert_eq!(Header::read(&header).map(|header| header.length()), Some(length + HEADER));

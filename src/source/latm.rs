@@ -8,8 +8,8 @@ use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 
 use super::bits::Bits;
 use super::body::SharedBody;
-use super::decode::{About, Block, Piece, Step, decode_packet, decoder, end};
-use super::frames::{self, Next};
+use super::decode::{Block, FileDecoder, FileDetails, Step, decode_packet, decoder, end};
+use super::frames::{self, NextFrame};
 use crate::error::Result;
 
 /// The header of a frame (AudioSyncStream, §1.7.2): a sync word of 11 bits and the length of what follows.
@@ -18,7 +18,7 @@ pub struct Header {
     length: usize,
 }
 
-impl frames::Header for Header {
+impl frames::FrameHeader for Header {
     const BYTES: usize = 3;
 
     fn read(head: &[u8]) -> Option<Self> {
@@ -31,7 +31,7 @@ impl frames::Header for Header {
         self.length
     }
 
-    fn is_alike(&self, _: &Self) -> bool {
+    fn is_compatible(&self, _: &Self) -> bool {
         true
     }
 }
@@ -169,23 +169,23 @@ impl Latm {
     }
 }
 
-impl Piece for Latm {
+impl FileDecoder for Latm {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         if let (Some(packet), Some(decoder)) = (self.packets.pop_front(), &mut self.decoder) {
-            return decode_packet(&mut **decoder, &packet, block, Step::LeftOut(packet.len().max(1) as u64));
+            return decode_packet(&mut **decoder, &packet, block, Step::Discarded(packet.len().max(1) as u64));
         }
         let shared = self.body.clone();
         let mut body = shared.get();
         let header = match frames::next(&mut body, self.last) {
-            Next::Frame(header) => header,
-            Next::Cut => {
+            NextFrame::Frame(header) => header,
+            NextFrame::Cut => {
                 body.skip(u64::MAX);
                 return Ok(end(&mut self.decoder, block));
             }
-            Next::Other => return Ok(end(&mut self.decoder, block)),
+            NextFrame::Other => return Ok(end(&mut self.decoder, block)),
         };
         self.last = Some(header);
-        let frame = body.peek(header.length)[<Header as frames::Header>::BYTES..].to_vec();
+        let frame = body.peek(header.length)[<Header as frames::FrameHeader>::BYTES..].to_vec();
         body.consume(header.length);
         drop(body);
         self.packets.clear();
@@ -194,29 +194,29 @@ impl Piece for Latm {
             self.packets.clear();
             // In a stream that is joined in its middle, the first frames may carry no configuration.
             let is_known = self.mux.is_some();
-            return Ok(Step::LeftOut(if is_known { header.length as u64 } else { 0 }));
+            return Ok(Step::Discarded(if is_known { header.length as u64 } else { 0 }));
         }
         if let (None, Some(mux)) = (&self.decoder, &self.mux) {
             let mut parameters = AudioCodecParameters::new();
             parameters.for_codec(CODEC_ID_AAC).with_extra_data(mux.config.clone().into());
             self.decoder = Some(decoder(&parameters)?);
         }
-        Ok(Step::LeftOut(0))
+        Ok(Step::Discarded(0))
     }
 
-    fn goes_on(&self) -> bool {
+    fn continues(&self) -> bool {
         true
     }
 
-    fn about(&mut self) -> About {
+    fn details(&mut self) -> FileDetails {
         let codec = self.decoder.as_ref().map_or("aac", |decoder| decoder.codec_info().short_name);
-        About { codec, ..About::default() }
+        FileDetails { codec, ..FileDetails::default() }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::frames::Header as _;
+    use super::frames::FrameHeader as _;
     use super::*;
 
     /// Bits, written as letters.

@@ -17,7 +17,7 @@ use symphonia::core::codecs::audio::well_known::{
 use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder};
 
 use super::body::{Body, SharedBody};
-use super::decode::{About, Block, Piece, Step, damaged, decode_packet, decoder, finish, unsupported};
+use super::decode::{Block, FileDecoder, FileDetails, Step, damaged, decode_packet, decoder, finish, unsupported};
 use super::metadata::{MAX_TAG, Metadata};
 use super::trim::Trim;
 use crate::error::Result;
@@ -59,7 +59,7 @@ const TAGS: u32 = 0x1254_c367;
 
 /// The IDs that are skipped: SeekHead, Info, Cues, Chapters, Tags, Attachments, and in clusters Timestamp, Position, PrevSize,
 /// SilentTracks, EncryptedBlock; Void and CRC-32.
-const PASSED_OVER: [u32; 13] = [
+const SKIPPED_IDS: [u32; 13] = [
     0x114d_9b74,
     0x1549_a966,
     0x1c53_bb6b,
@@ -109,7 +109,7 @@ impl Header {
 
     fn is_known(&self) -> bool {
         matches!(self.id, EBML | SEGMENT | TRACKS | CLUSTER | SIMPLE_BLOCK | BLOCK_GROUP)
-            || PASSED_OVER.contains(&self.id)
+            || SKIPPED_IDS.contains(&self.id)
     }
 }
 
@@ -162,8 +162,9 @@ const SONG: u64 = 30;
 fn read_tags(id: u32, content: &[u8], track: u64, metadata: &mut Metadata) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if id == INFO {
-        let title = child(content, 0x7ba9).map(text);
-        title.iter().for_each(|title| metadata.put("title", title));
+        if let Some(title) = child(content, 0x7ba9).map(text) {
+            metadata.put("title", &title);
+        }
         return;
     }
     for (_, tag) in children(content).filter(|(id, _)| *id == 0x7373) {
@@ -182,13 +183,13 @@ fn read_tags(id: u32, content: &[u8], track: u64, metadata: &mut Metadata) {
             let Some(name) = child(simple, 0x45a3).map(text) else { continue };
             let value = child(simple, 0x4487).map(text).unwrap_or_default();
             let is_of_album = level == Some(ALBUM);
-            metadata.put(called(&name, is_of_album), &value);
+            metadata.put(tag_key(&name, is_of_album), &value);
         }
     }
 }
 
 /// Maps a tag name to the one of other kinds of tags. Few programs write what a tag is about; without that it is about the song.
-fn called(name: &str, is_of_album: bool) -> &str {
+fn tag_key(name: &str, is_of_album: bool) -> &str {
     const ALBUMS: [(&str, &str); 5] = [
         ("TITLE", "album"),
         ("ARTIST", "albumartist"),
@@ -336,8 +337,8 @@ pub struct Matroska {
     end: Option<u64>,
     /// The stated end of an element that the end of the body cut.
     cut: Option<u64>,
-    /// The place where nothing more was found.
-    over: Option<u64>,
+    /// The position where nothing more was found.
+    ended_at: Option<u64>,
     /// True within damaged bytes, up to the next cluster or file.
     is_lost: bool,
 }
@@ -346,7 +347,7 @@ impl Matroska {
     /// Opens the file that begins here.
     pub fn open(shared: &SharedBody) -> Result<Self> {
         let mut body = shared.get();
-        let start = body.place();
+        let start = body.position();
         let mut end = None;
         // Tags that come before their track is known.
         let mut early = Vec::new();
@@ -355,7 +356,7 @@ impl Matroska {
             match (header.id, header.size) {
                 (SEGMENT, size) => {
                     body.consume(header.length);
-                    end = size.map(|size| body.place().saturating_add(size));
+                    end = size.map(|size| body.position().saturating_add(size));
                 }
                 (TRACKS, Some(size)) if size <= MAX_TRACKS as u64 => {
                     let length = header.length + size as usize;
@@ -366,7 +367,7 @@ impl Matroska {
                 (CLUSTER | TRACKS, _) | (_, None) => return Err(unsupported("a Matroska file without tracks")),
                 (_, Some(size)) => {
                     if early.len() < MAX_EARLY
-                        && let Some(content) = said(&mut body, &header)
+                        && let Some(content) = metadata_content(&mut body, &header)
                     {
                         early.push((header.id, content));
                     }
@@ -390,12 +391,12 @@ impl Matroska {
             start,
             end,
             cut: None,
-            over: None,
+            ended_at: None,
             is_lost: false,
         })
     }
 
-    /// Moves to the next block of the track, or to the end; or returns how many bytes were left out.
+    /// Moves to the next block of the track, or to the end; or returns how many bytes were discarded.
     fn find(&mut self) -> Option<u64> {
         let shared = self.body.clone();
         let mut body = shared.get();
@@ -403,21 +404,21 @@ impl Matroska {
             if self.is_lost {
                 return Some(self.resync(&mut body));
             }
-            let place = body.place();
+            let position = body.position();
             let Some(header) = Header::next(&mut body) else {
                 // An invalid header, or the end within one.
                 let rest = body.peek(Header::LONGEST);
                 if rest.len() == Header::LONGEST {
-                    return Some(self.lose(&mut body));
+                    return Some(self.start_resync(&mut body));
                 }
                 let (length, is_cut) = (rest.len(), rest.first().is_some_and(|byte| byte.leading_zeros() < 4));
-                self.over = Some(place + length as u64);
-                self.cut = is_cut.then_some(place + length as u64 + 1);
-                return Some(body.leave_out(length));
+                self.ended_at = Some(position + length as u64);
+                self.cut = is_cut.then_some(position + length as u64 + 1);
+                return Some(body.discard(length));
             };
-            let is_behind = self.end.is_some_and(|end| place >= end);
+            let is_behind = self.end.is_some_and(|end| position >= end);
             if header.id == EBML || (is_behind && header.id != CLUSTER) {
-                self.over = Some(place);
+                self.ended_at = Some(position);
                 return None;
             }
             if matches!(header.id, SEGMENT | CLUSTER) {
@@ -427,10 +428,13 @@ impl Matroska {
             let all = header.size.map_or(u64::MAX, |size| size.saturating_add(header.length as u64));
             let is_sound = header.is_known() || is_followed(&mut body, all);
             let is_block = matches!(header.id, SIMPLE_BLOCK | BLOCK_GROUP);
-            if !is_sound || header.size.is_none() || (is_block && all > MAX_BLOCK && self.is_ours(&mut body, &header)) {
-                return Some(self.lose(&mut body));
+            if !is_sound
+                || header.size.is_none()
+                || (is_block && all > MAX_BLOCK && self.is_own_block(&mut body, &header))
+            {
+                return Some(self.start_resync(&mut body));
             }
-            if is_block && self.is_ours(&mut body, &header) {
+            if is_block && self.is_own_block(&mut body, &header) {
                 let bytes = body.peek(all as usize);
                 let is_whole = bytes.len() as u64 == all;
                 self.block.clear();
@@ -440,46 +444,46 @@ impl Matroska {
                     return if self.unpack(header.id) { None } else { Some(all) };
                 }
             } else {
-                if let Some(content) = said(&mut body, &header) {
+                if let Some(content) = metadata_content(&mut body, &header) {
                     read_tags(header.id, &content, self.track.uid, &mut self.metadata);
                 }
                 if body.skip(all) == all {
                     continue;
                 }
             }
-            self.cut = Some(place.saturating_add(all));
-            self.over = Some(body.place());
+            self.cut = Some(position.saturating_add(all));
+            self.ended_at = Some(body.position());
             return None;
         }
     }
 
-    /// Leaves out a byte where no element begins, and everything up to the next cluster or file.
-    fn lose(&mut self, body: &mut Body) -> u64 {
+    /// Discards a byte where no element begins, and everything up to the next cluster or file.
+    fn start_resync(&mut self, body: &mut Body) -> u64 {
         self.is_lost = true;
-        body.leave_out(1)
+        body.discard(1)
     }
 
-    /// Skips damaged bytes, up to the next cluster or file or as far as was read. Returns how many were left out.
+    /// Skips damaged bytes, up to the next cluster or file or as far as was read. Returns how many were discarded.
     fn resync(&mut self, body: &mut Body) -> u64 {
         const NAME: usize = 4;
         body.peek(NAME);
-        body.take_turns();
-        let ahead = body.ahead();
+        body.yield_if_due();
+        let ahead = body.buffered();
         let begins = |window: &[u8]| *window == CLUSTER.to_be_bytes() || *window == MAGIC;
         let found = ahead.windows(NAME).position(begins);
         let is_end = ahead.len() < NAME;
         // The start of an ID may be all that was read of it.
         let step = found.unwrap_or(if is_end { ahead.len() } else { ahead.len() - NAME + 1 });
-        let left_out = body.leave_out(step);
+        let discarded = body.discard(step);
         self.is_lost = found.is_none();
         if is_end {
-            (self.is_lost, self.over) = (false, Some(body.place()));
+            (self.is_lost, self.ended_at) = (false, Some(body.position()));
         }
-        left_out
+        discarded
     }
 
     /// Returns true if the block or group that starts here belongs to the played track.
-    fn is_ours(&self, body: &mut Body, header: &Header) -> bool {
+    fn is_own_block(&self, body: &mut Body, header: &Header) -> bool {
         let number = |bytes: &[u8]| number(bytes).and_then(|(number, _)| number);
         let bytes = body.peek(header.length + header.size.unwrap_or(0).min(BLOCK_HEADER as u64) as usize);
         let inside = bytes.get(header.length..).unwrap_or_default();
@@ -527,7 +531,7 @@ impl Matroska {
             self.packet.extend_from_slice(frame);
             &self.packet
         };
-        let step = decode_packet(&mut **decoder, packet, block, Step::LeftOut(frame.len() as u64))?;
+        let step = decode_packet(&mut **decoder, packet, block, Step::Discarded(frame.len() as u64))?;
         if matches!(step, Step::Block) {
             self.trim.cut(block);
             if self.frames.is_empty() && self.discard != 0 {
@@ -541,38 +545,38 @@ impl Matroska {
     }
 }
 
-impl Piece for Matroska {
+impl FileDecoder for Matroska {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         loop {
             if let Some(frame) = self.frames.pop_front() {
                 return self.decode(frame, block);
             }
-            if self.over.is_some() {
+            if self.ended_at.is_some() {
                 if finish(&mut *self.track.decoder, block) {
                     self.trim.cut(block);
                     return Ok(Step::Block);
                 }
                 return Ok(Step::End);
             }
-            if let Some(left_out) = self.find() {
-                return Ok(Step::LeftOut(left_out));
+            if let Some(discarded) = self.find() {
+                return Ok(Step::Discarded(discarded));
             }
         }
     }
 
-    fn about(&mut self) -> About {
+    fn details(&mut self) -> FileDetails {
         let (codec, metadata) = (self.track.decoder.codec_info().short_name, self.metadata.clone());
-        About { codec, metadata, samples: None }
+        FileDetails { codec, metadata, samples: None }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
-        let (over, end) = (self.over?, self.cut.into_iter().chain(self.end).max()?);
-        (over < end).then(|| (over - self.start, end - self.start))
+        let (ended_at, end) = (self.ended_at?, self.cut.into_iter().chain(self.end).max()?);
+        (ended_at < end).then(|| (ended_at - self.start, end - self.start))
     }
 }
 
 /// Returns the content of an element with metadata, if metadata was asked for. Consumes nothing.
-fn said(body: &mut Body, header: &Header) -> Option<Vec<u8>> {
+fn metadata_content(body: &mut Body, header: &Header) -> Option<Vec<u8>> {
     let size = usize::try_from(header.size?).ok().filter(|size| *size <= MAX_TAG)?;
     if !matches!(header.id, INFO | TAGS) || body.metadata().is_none() {
         return None;
@@ -600,21 +604,21 @@ fn select(tracks: &[u8]) -> Result<Track> {
 /// Returns the ranges of a block's frames; `number` is the length of the track number at its start (RFC 9559 §10.2 and §10.3).
 fn frames(block: &[u8], number: usize) -> Option<Vec<Range<usize>>> {
     let flags = *block.get(number + 2)?;
-    let mut place = number + 3;
+    let mut position = number + 3;
     let lacing = flags >> 1 & 3;
     if lacing == 0 {
-        return Some(std::iter::once(place..block.len()).collect());
+        return Some(std::iter::once(position..block.len()).collect());
     }
-    let count = usize::from(*block.get(place)?) + 1;
-    place += 1;
+    let count = usize::from(*block.get(position)?) + 1;
+    position += 1;
     let mut sizes = Vec::with_capacity(count);
     match lacing {
         1 => {
             for _ in 1..count {
                 let mut size = 0;
                 loop {
-                    let byte = *block.get(place)?;
-                    place += 1;
+                    let byte = *block.get(position)?;
+                    position += 1;
                     size += usize::from(byte);
                     if byte < 255 {
                         break;
@@ -623,27 +627,27 @@ fn frames(block: &[u8], number: usize) -> Option<Vec<Range<usize>>> {
                 sizes.push(size);
             }
         }
-        2 => sizes.resize(count - 1, (block.len() - place) / count),
+        2 => sizes.resize(count - 1, (block.len() - position) / count),
         _ => {
             let mut size = 0_i64;
             for index in 1..count {
-                let (value, length) = self::number(block.get(place..)?)?;
+                let (value, length) = self::number(block.get(position..)?)?;
                 let value = i64::try_from(value?).ok()?;
                 // All but the first are signed differences, stored with an offset.
                 let middle = if index == 1 { 0 } else { (1 << (7 * length - 1)) - 1 };
                 size = size.checked_add(value)?.checked_sub(middle)?;
-                place += length;
+                position += length;
                 sizes.push(usize::try_from(size).ok()?);
             }
         }
     }
     let mut frames = Vec::with_capacity(count);
     for size in sizes {
-        let end = place.checked_add(size).filter(|end| *end <= block.len())?;
-        frames.push(place..end);
-        place = end;
+        let end = position.checked_add(size).filter(|end| *end <= block.len())?;
+        frames.push(position..end);
+        position = end;
     }
-    frames.push(place..block.len());
+    frames.push(position..block.len());
     Some(frames)
 }
 

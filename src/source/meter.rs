@@ -36,8 +36,8 @@ pub struct Meter {
 impl Meter {
     /// Measures the next samples, interleaved.
     pub fn take(&mut self, spec: &AudioSpec, samples: &[f32]) -> Result<()> {
-        let place = match self.parts.iter().position(|(known, _)| known == spec) {
-            Some(place) => place,
+        let position = match self.parts.iter().position(|(known, _)| known == spec) {
+            Some(position) => position,
             None if self.parts.len() == MAX_SPECS => {
                 return Err(damaged(&format!("more than {MAX_SPECS} rates and layouts in it")));
             }
@@ -47,7 +47,7 @@ impl Meter {
             }
         };
         self.taken += (samples.len() / spec.channels().count().max(1)) as u64;
-        self.parts[place].1.add_frames_f32(samples).map_err(failed)
+        self.parts[position].1.add_frames_f32(samples).map_err(failed)
     }
 
     /// Returns the loudness of the whole source.
@@ -73,7 +73,7 @@ impl Meter {
 }
 
 /// A meter for the samples of a session, while they are processed.
-pub struct Running {
+pub struct RunningMeter {
     channels: usize,
     meter: Option<EbuR128>,
     taken: usize,
@@ -81,7 +81,7 @@ pub struct Running {
     longer: f64,
 }
 
-impl Running {
+impl RunningMeter {
     /// Makes a meter for `channels` at the session's rate.
     pub fn new(channels: usize) -> Self {
         let mode = Mode::I | Mode::HISTOGRAM;
@@ -91,7 +91,9 @@ impl Running {
     /// Measures the next samples, interleaved.
     pub fn take(&mut self, samples: &[f32]) {
         self.taken += samples.len() / self.channels;
-        self.meter.iter_mut().for_each(|meter| _ = meter.add_frames_f32(samples));
+        if let Some(meter) = &mut self.meter {
+            let _ = meter.add_frames_f32(samples);
+        }
     }
 
     /// Ends the measurement: audio shorter than a block is measured over its own length.

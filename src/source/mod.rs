@@ -15,7 +15,6 @@ mod au;
 mod bits;
 mod blocks;
 mod body;
-mod cached;
 mod caf;
 mod clip;
 mod clip_cursor;
@@ -25,8 +24,9 @@ mod decode;
 mod decode_task;
 mod disk_reader;
 mod downmix;
+mod driver_notifier;
 mod fetch;
-mod file;
+mod files;
 mod flac;
 mod frames;
 #[cfg(feature = "he-aac")]
@@ -43,11 +43,11 @@ mod mpeg;
 mod mpeg_ts;
 mod ogg;
 mod opus;
+mod page_cache_reader;
 mod pcm_reader;
 mod pipe;
 mod prebuffer;
 mod probe;
-mod progress;
 mod raw;
 mod read_ahead;
 mod riff;
@@ -70,33 +70,33 @@ use crate::audio::{OFFLINE_RING, RING};
 use crate::reserved::ReservedPath;
 use crate::runtime::{Pool, Waker};
 
-pub use clip::{CLIPS, Clip, Clips};
-pub use clip_task::{Making, make_clip};
+pub use clip::{CLIP_BUDGET, Clip, Clips};
+pub use clip_task::{DecodeJob, make_clip};
+pub use driver_notifier::DriverNotifier;
 #[doc(hidden)]
 pub use fetch::divided;
-pub use fetch::{CACHE, Fetch, FetchLimits, Holdings, NowPlaying};
-pub use levelling::Target as Loudness;
+pub use fetch::{CACHE, CacheUsage, Fetch, FetchLimits, NowPlaying};
+pub use levelling::LoudnessTarget;
 pub use media::Media;
 pub use memory_file::MemoryFile;
 pub use pcm_reader::PcmReader;
 #[doc(hidden)]
 pub use pcm_reader::Supply;
-pub use pipe::Pipe;
+pub use pipe::PipeWriter;
 pub use prebuffer::Prebuffer;
 pub use probe::{Probed, probe};
-pub use progress::Progress;
 pub use raw::Raw;
-pub use ring::Shared;
+pub use ring::SourceState;
 pub use section::Section;
 pub use speech::Speech;
-pub use spool_budget::{SPOOLS, SpoolBudget};
+pub use spool_budget::{SPOOL_BUDGET, SpoolBudget};
 pub use stream::{Encoding, Stream};
 
 use decode_task::DecodeTask;
-use levelling::Heard;
-use ring::Reading;
+use levelling::PriorLoudness;
+use ring::DecodeContext;
 
-/// The place of a playback's bytes.
+/// The origin of a playback's bytes.
 #[derive(Debug, Clone)]
 pub enum Origin {
     /// A URL to download.
@@ -116,7 +116,7 @@ pub enum Origin {
 /// A source to play.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The place of its bytes.
+    /// The origin of its bytes.
     pub origin: Origin,
     /// The media type that the user gave; takes precedence over the server's.
     pub content_type: Option<String>,
@@ -125,7 +125,7 @@ pub struct Source {
     /// The path that its session's output writes, which it must not read.
     pub reserved: Option<Arc<ReservedPath>>,
     /// The requested loudness; unchanged if missing.
-    pub loudness: Option<Loudness>,
+    pub loudness: Option<LoudnessTarget>,
 }
 
 impl Source {
@@ -145,13 +145,13 @@ pub enum Opening {
     /// A source that was not read yet.
     Source(Source),
     /// Another part of a source that was opened before.
-    Again {
+    Reopen {
         /// The bytes.
         media: Arc<Media>,
         /// The part.
         section: Section,
         /// The loudness of the part heard so far, if it is measured.
-        heard: Option<Heard>,
+        prior_loudness: Option<PriorLoudness>,
     },
 }
 
@@ -163,10 +163,10 @@ pub fn open(
     channels: usize,
     ahead: usize,
     limits: FetchLimits,
-    progress: Arc<Progress>,
+    notifier: Arc<DriverNotifier>,
 ) -> PcmReader {
-    let (media, section, heard) = match opening {
-        Opening::Again { media, section, heard } => (media, section, heard),
+    let (media, section, prior_loudness) = match opening {
+        Opening::Reopen { media, section, prior_loudness } => (media, section, prior_loudness),
         Opening::Source(source) => {
             let section = source.section;
             (Arc::new(Media::new(source, limits)), section, None)
@@ -174,29 +174,30 @@ pub fn open(
     };
     if let Some(clips) = media.clips() {
         let clip = clips.of(channels).clone();
-        let supply = Supply { waker: Waker::idle(), media, progress };
+        let supply = Supply { waker: Waker::idle(), media, notifier };
         return PcmReader::of_clip(clip, channels, section, ahead, supply);
     }
     if let Some(hub) = media.speech() {
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<SourceState>::default();
         let voice = hub.reader(channels, &shared);
-        let supply = Supply { waker: Waker::idle(), media, progress };
+        let supply = Supply { waker: Waker::idle(), media, notifier };
         return PcmReader::of_speech(voice, channels, shared, section, supply);
     }
     let (room, ahead) = match media.stream() {
         // A stream's writer has to be slowed down, and its end may come at any time.
         Some(stream) => (RING.max(stream.prebuffer.most + RING / 2), 0),
-        None if progress.eager => (OFFLINE_RING, ahead),
+        None if notifier.waits_for_sources => (OFFLINE_RING, ahead),
         None => (RING, ahead),
     };
     let (ring, consumer) = RingBuffer::new((room + ahead) * channels);
-    let shared = Arc::<Shared>::default();
+    let shared = Arc::<SourceState>::default();
     let waker = pool.start(|waker| {
         media.attach(&waker);
-        let reading = Reading { waker, shared: shared.clone(), progress: progress.clone() };
-        let task = DecodeTask { ring, room, channels, media: media.clone(), section, reading, pushed: 0, heard };
+        let context = DecodeContext { waker, shared: shared.clone(), notifier: notifier.clone() };
+        let task =
+            DecodeTask { ring, room, channels, media: media.clone(), section, context, pushed: 0, prior_loudness };
         move || task.run()
     });
-    PcmReader::new(consumer, ahead, channels, shared, section, Some(Supply { waker, media, progress }))
-        .heard_before(heard)
+    PcmReader::new(consumer, ahead, channels, shared, section, Some(Supply { waker, media, notifier }))
+        .with_prior_loudness(prior_loudness)
 }

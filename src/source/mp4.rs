@@ -9,31 +9,31 @@ use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::default::formats::IsoMp4Reader;
 
 use super::body::{Body, SharedBody};
-use super::container::{Contained, Extent, Window};
-use super::decode::Piece;
+use super::container::{Extent, SymphoniaFile, Window};
+use super::decode::FileDecoder;
 use super::metadata::Tag;
 use super::trim::Trim;
 use crate::error::Result;
 
 /// Opens the file that begins here.
-pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
+pub fn open(shared: &SharedBody) -> Result<Box<dyn FileDecoder>> {
     let mut body = shared.get();
     let mut boxes = Boxes::default();
     let index = boxes.index.clone();
     let window = match body.length() {
         Some(_) => {
-            let start = body.place();
+            let start = body.position();
             while let length @ 1.. = boxes.more(&mut body) {
                 body.skip(length);
             }
-            let end = body.place();
+            let end = body.position();
             body.seek(start);
             Window::seekable(shared, boxes, start, end)
         }
         None => Window::new(shared, Vec::new(), boxes),
     };
     drop(body);
-    let mut file = Contained::open::<IsoMp4Reader<'_>>(window, true)?;
+    let mut file = SymphoniaFile::open::<IsoMp4Reader<'_>>(window, true)?;
     let parameters = file.parameters();
     let (rate, is_opus) = (parameters.sample_rate.unwrap_or(0), parameters.codec == CODEC_ID_OPUS);
     let index = index.lock();
@@ -69,10 +69,10 @@ impl Extent for Boxes {
             return 0;
         }
         if kind == *b"moov" && size <= MAX_INDEX {
-            let place = body.place() + length as u64;
+            let position = body.position() + length as u64;
             let is_asked = body.metadata().is_some();
             let moov = body.peek(size as usize).get(length..).unwrap_or_default();
-            *self.index.lock() = Index::read(moov, place);
+            *self.index.lock() = Index::read(moov, position);
             let tag = children(moov).filter(|_| is_asked).find_map(|(kind, content)| items(kind, content));
             if let Some(tag) = tag.map(<[u8]>::to_vec) {
                 body.note(Tag::Mp4, &tag);
@@ -85,15 +85,15 @@ impl Extent for Boxes {
         if is_ordinary { size } else { 0 }
     }
 
-    fn mend(&self, place: u64, bytes: &mut [u8]) {
-        self.index.lock().hide(place, bytes);
+    fn patch(&self, position: u64, bytes: &mut [u8]) {
+        self.index.lock().hide(position, bytes);
     }
 }
 
 /// The content of an index (`moov`): the played track, and its audible part.
 #[derive(Debug, Default)]
 struct Index {
-    /// The places of box names, in order, that are hidden from the demuxer: tags, pictures and other tracks, whose samples it would look
+    /// The positions of box names, in order, that are hidden from the demuxer: tags, pictures and other tracks, whose samples it would look
     /// for.
     hidden: Vec<u64>,
     /// Time units per second, of the edit list's durations and of the track's own times.
@@ -121,11 +121,11 @@ struct Gapless {
 }
 
 impl Index {
-    /// Reads the boxes of an index, the first of which is at `place`.
-    fn read(moov: &[u8], place: u64) -> Self {
+    /// Reads the boxes of an index, the first of which is at `position`.
+    fn read(moov: &[u8], position: u64) -> Self {
         let mut index = Self::default();
         let tracks = || {
-            placed(moov, place).filter(|child| &child.kind == b"trak").map(|child| {
+            placed(moov, position).filter(|child| &child.kind == b"trak").map(|child| {
                 let track = Track::read(child.content);
                 (child, track)
             })
@@ -136,18 +136,20 @@ impl Index {
         let is_played = |track: &Track| PLAYED.contains(&&track.codec);
         let played = if is_played(&first.1) { None } else { sounds.find(|(_, track)| is_played(track)) };
         let (chosen, track) = played.unwrap_or(first);
-        for child in placed(moov, place) {
+        for child in placed(moov, position) {
             match &child.kind {
-                b"trak" if child.place != chosen.place => index.hidden.push(child.place),
+                b"trak" if child.position != chosen.position => index.hidden.push(child.position),
                 b"udta" | b"meta" => {
-                    index.hidden.push(child.place);
+                    index.hidden.push(child.position);
                     index.gapless = index.gapless.or_else(|| Gapless::find(child.kind, child.content));
                 }
                 b"mvex" => {
                     index.has_fragments = true;
                     let defaults = placed(child.content, child.inside).filter(|child| &child.kind == b"trex");
                     index.hidden.extend(
-                        defaults.filter(|trex| trex.content.get(4..8).map(be) != Some(track.id)).map(|trex| trex.place),
+                        defaults
+                            .filter(|trex| trex.content.get(4..8).map(be) != Some(track.id))
+                            .map(|trex| trex.position),
                     );
                 }
                 b"mvhd" => index.timescale = timescale(child.content),
@@ -161,13 +163,13 @@ impl Index {
     }
 
     /// Renames the hidden boxes to `free`.
-    fn hide(&self, place: u64, bytes: &mut [u8]) {
+    fn hide(&self, position: u64, bytes: &mut [u8]) {
         const FREE: [u8; 4] = *b"free";
-        let end = place + bytes.len() as u64;
-        let first = self.hidden.partition_point(|hidden| *hidden + 4 <= place);
+        let end = position + bytes.len() as u64;
+        let first = self.hidden.partition_point(|hidden| *hidden + 4 <= position);
         for hidden in self.hidden[first..].iter().take_while(|hidden| **hidden < end) {
-            for (at, byte) in (*hidden..).zip(FREE).filter(|(at, _)| (place..end).contains(at)) {
-                bytes[(at - place) as usize] = byte;
+            for (at, byte) in (*hidden..).zip(FREE).filter(|(at, _)| (position..end).contains(at)) {
+                bytes[(at - position) as usize] = byte;
             }
         }
     }
@@ -322,19 +324,20 @@ fn samples(fragment: &[u8]) -> u64 {
 struct Child<'a> {
     kind: [u8; 4],
     content: &'a [u8],
-    /// The places of its kind and of its content.
-    place: u64,
+    /// The positions of its kind and of its content.
+    position: u64,
     inside: u64,
 }
 
-/// Returns the boxes in a box whose content is at `place`, up to the first invalid one.
-fn placed(mut parent: &[u8], mut place: u64) -> impl Iterator<Item = Child<'_>> {
+/// Returns the boxes in a box whose content is at `position`, up to the first invalid one.
+fn placed(mut parent: &[u8], mut position: u64) -> impl Iterator<Item = Child<'_>> {
     std::iter::from_fn(move || {
         let Header { kind, length, size } = Header::read(parent)?;
         let (this, rest) = parent.split_at(size.min(parent.len() as u64) as usize);
         parent = rest;
-        let child = Child { kind, content: this.get(length..)?, place: place + 4, inside: place + length as u64 };
-        place += this.len() as u64;
+        let child =
+            Child { kind, content: this.get(length..)?, position: position + 4, inside: position + length as u64 };
+        position += this.len() as u64;
         Some(child)
     })
 }
@@ -361,13 +364,13 @@ pub fn index_comes_last(body: &mut (impl Read + Seek)) -> io::Result<bool> {
 
 /// Returns the same for a body that is read once, looking only at a short part of its start.
 pub fn index_comes_behind(body: &mut Body) -> bool {
-    let mut place = 0;
-    while place < MAX_START {
-        let head = body.peek(place + Header::LONG).get(place..).unwrap_or_default();
+    let mut position = 0;
+    while position < MAX_START {
+        let head = body.peek(position + Header::LONG).get(position..).unwrap_or_default();
         match Header::read(head) {
-            Some(Header { kind, .. }) if place == 0 && kind != *b"ftyp" => return false,
+            Some(Header { kind, .. }) if position == 0 && kind != *b"ftyp" => return false,
             Some(Header { kind, .. }) if kind == *b"mdat" => return true,
-            Some(Header { kind, size, .. }) if kind != *b"moov" => place = place.saturating_add(size as usize),
+            Some(Header { kind, size, .. }) if kind != *b"moov" => position = position.saturating_add(size as usize),
             _ => return false,
         }
     }
@@ -381,14 +384,14 @@ const MAX_START: usize = 64 << 10;
 const MAX_BOXES: usize = 1_000;
 
 fn scan(body: &mut (impl Read + Seek)) -> io::Result<bool> {
-    let mut place = 0;
+    let mut position = 0;
     for _ in 0..MAX_BOXES {
         let mut head = [0; Header::LONG];
-        body.seek(SeekFrom::Start(place))?;
+        body.seek(SeekFrom::Start(position))?;
         body.read_exact(&mut head[..8])?;
         match &head[4..8] {
             b"mdat" => return Ok(true),
-            kind if place == 0 && kind != b"ftyp" => return Ok(false),
+            kind if position == 0 && kind != b"ftyp" => return Ok(false),
             b"moov" => return Ok(false),
             _ => {}
         }
@@ -400,7 +403,7 @@ fn scan(body: &mut (impl Read + Seek)) -> io::Result<bool> {
         if size == u64::MAX {
             return Ok(false);
         }
-        place = place.saturating_add(size);
+        position = position.saturating_add(size);
     }
     Ok(false)
 }

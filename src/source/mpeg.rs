@@ -17,14 +17,14 @@ use symphonia::core::packet::PacketRef;
 use symphonia::core::support_audio_codec;
 
 use super::body::{Body, SharedBody};
-use super::decode::{About, Block, Piece, Step};
-use super::frames::{self, Header as _, Next};
+use super::decode::{Block, FileDecoder, FileDetails, Step};
+use super::frames::{self, FrameHeader as _, NextFrame};
 use crate::error::Result;
 
 /// The delay of a layer III decoder, in samples per channel: encoders count their own delay from there (LAME's `lame_get_encoder_delay`).
 const DECODER_DELAY: u64 = 528 + 1;
 
-/// The place of the name of a VBRI tag, and the last possible one of a Xing tag in a frame.
+/// The position of the name of a VBRI tag, and the last possible one of a Xing tag in a frame.
 const VBRI: std::ops::Range<usize> = 36..40;
 const MAX_TAG_PLACE: usize = 40;
 
@@ -32,7 +32,7 @@ const MAX_TAG_PLACE: usize = 40;
 /// than twenty of the shortest frames.
 pub const LEAD_IN: u64 = 30;
 
-/// The bytes searched for a frame from the place in the table of contents: the longest frames are 1,729 bytes.
+/// The bytes searched for a frame from the position in the table of contents: the longest frames are 1,729 bytes.
 const MAX_SEARCH: usize = 8 << 10;
 
 /// The header of a frame (ISO/IEC 11172-3 §2.4.2.3).
@@ -58,7 +58,7 @@ impl Header {
     }
 }
 
-impl frames::Header for Header {
+impl frames::FrameHeader for Header {
     const BYTES: usize = 4;
 
     fn read(head: &[u8]) -> Option<Self> {
@@ -102,7 +102,7 @@ impl frames::Header for Header {
         self.length
     }
 
-    fn is_alike(&self, other: &Self) -> bool {
+    fn is_compatible(&self, other: &Self) -> bool {
         (self.layer, self.is_mpeg_1, self.rate) == (other.layer, other.is_mpeg_1, other.rate)
     }
 }
@@ -119,17 +119,17 @@ pub struct Mpeg {
     left: Option<u64>,
     /// The number of frames that an Info frame states, and how many came.
     stated: Option<u64>,
-    came: u64,
+    received: u64,
     /// The samples per channel that the first Info frame states.
     samples: Option<u64>,
     /// The whole delay of the encoder, in samples per channel.
-    cut: u64,
-    /// The first audio frame of the file: its place and header.
+    encoder_delay: u64,
+    /// The first audio frame of the file: its position and header.
     first: Option<(u64, Header)>,
     /// True if the bitrate varies, by an Info frame or by the frames so far.
-    varies: bool,
+    is_vbr: bool,
     /// The table of contents, if there is one.
-    contents: Option<Contents>,
+    seek_table: Option<SeekTable>,
     /// The number of the last frame that is decoded only for the sake of later ones, and may be silent.
     lead_in: u64,
     is_cut: bool,
@@ -137,15 +137,15 @@ pub struct Mpeg {
 
 /// The table of contents of a file whose bitrate varies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Contents {
-    /// The place where each hundredth of its duration begins, in 256ths of its bytes.
+struct SeekTable {
+    /// The position where each hundredth of its duration begins, in 256ths of its bytes.
     parts: [u8; 100],
     bytes: u64,
-    /// The place of the frame with the table.
+    /// The position of the frame with the table.
     from: u64,
 }
 
-impl Contents {
+impl SeekTable {
     /// Reads the table from a frame with a Xing tag: flags, and the fields that they announce: frames, bytes, contents.
     fn read(frame: &[u8], from: u64) -> Option<Self> {
         const ALL: u8 = 0b111;
@@ -156,8 +156,8 @@ impl Contents {
         (fields[3] & ALL == ALL).then_some(Self { parts, bytes, from })
     }
 
-    /// Returns the place where frame `part` of `of` begins.
-    fn place(&self, part: u64, of: u64) -> u64 {
+    /// Returns the position where frame `part` of `of` begins.
+    fn position(&self, part: u64, of: u64) -> u64 {
         let hundredths = (part as f64 * 100.0 / of.max(1) as f64).min(99.0);
         let index = hundredths as usize;
         let (begins, ends) =
@@ -177,32 +177,32 @@ impl Mpeg {
             delay: 0,
             left: None,
             stated: None,
-            came: 0,
+            received: 0,
             samples: None,
-            cut: 0,
+            encoder_delay: 0,
             first: None,
-            varies: false,
-            contents: None,
+            is_vbr: false,
+            seek_table: None,
             lead_in: 0,
             is_cut: false,
         }
     }
 
     /// Starts a file, if this frame is a tag that describes it instead of audio.
-    fn describes(&mut self, header: &Header, place: u64) -> bool {
-        // VBRI is at the same place in any frame.
+    fn read_tag(&mut self, header: &Header, position: u64) -> bool {
+        // VBRI is at the same position in any frame.
         let is_vbri = self.frame.get(VBRI) == Some(b"VBRI");
         if header.layer != 3 {
             return false;
         }
         let Some(tag) = VbrTag::parse(&self.frame) else {
-            self.varies |= is_vbri;
+            self.is_vbr |= is_vbri;
             return is_vbri;
         };
-        self.contents = Contents::read(&self.frame, place);
-        (self.varies, self.first) = (self.frame.windows(4).take(MAX_TAG_PLACE).any(|name| name == b"Xing"), None);
+        self.seek_table = SeekTable::read(&self.frame, position);
+        (self.is_vbr, self.first) = (self.frame.windows(4).take(MAX_TAG_PLACE).any(|name| name == b"Xing"), None);
         self.stated = tag.frames.map(u64::from);
-        self.came = 0;
+        self.received = 0;
         (self.delay, self.left) = match (tag.encoder_delay_padding, self.stated) {
             (Some((delay, padding)), Some(frames)) => {
                 let padding = u64::from(padding).saturating_sub(DECODER_DELAY);
@@ -211,35 +211,35 @@ impl Mpeg {
             }
             _ => (0, None),
         };
-        self.cut = self.delay;
+        self.encoder_delay = self.delay;
         let all = self.left.or(self.stated.map(|frames| frames * header.samples()));
         self.samples = self.samples.or(all.map(|all| all.saturating_sub(self.delay)));
         true
     }
 
     /// Records a frame of audio.
-    fn counts(&mut self, header: &Header, place: u64) {
-        let (_, first) = *self.first.get_or_insert((place, *header));
-        self.varies |= (first.bitrate, first.is_mono) != (header.bitrate, header.is_mono);
+    fn note_frame(&mut self, header: &Header, position: u64) {
+        let (_, first) = *self.first.get_or_insert((position, *header));
+        self.is_vbr |= (first.bitrate, first.is_mono) != (header.bitrate, header.is_mono);
     }
 
     /// Seeks to a frame by its number, where all frames have one bitrate: only padding varies, by a slot.
-    fn leap(&mut self, wanted: u64) -> bool {
-        let Some((place, header)) = self.first.filter(|(_, header)| !self.varies && header.layer > 1) else {
+    fn seek_by_bitrate(&mut self, wanted: u64) -> bool {
+        let Some((position, header)) = self.first.filter(|(_, header)| !self.is_vbr && header.layer > 1) else {
             return false;
         };
         let mut body = self.body.get();
         let Some(end) = body.length() else { return false };
         let bits = u128::from(wanted) * u128::from(header.samples() * u64::from(header.bitrate) * 1_000);
-        let expected = place + (bits / 8 / u128::from(header.rate)) as u64;
-        let from = body.place();
+        let expected = position + (bits / 8 / u128::from(header.rate)) as u64;
+        let from = body.position();
         if expected <= from || expected >= end {
             return false;
         }
-        let is_it = |found: &Header| found.is_alike(&header) && found.bitrate == header.bitrate;
+        let is_it = |found: &Header| found.is_compatible(&header) && found.bitrate == header.bitrate;
         let is_found = find_frame(&mut body, expected - 1, 3, is_it);
         if is_found {
-            self.came = wanted;
+            self.received = wanted;
         } else {
             body.seek(from);
         }
@@ -247,18 +247,18 @@ impl Mpeg {
     }
 
     /// Seeks to about a frame by the table of contents, if that saves a download.
-    fn leap_by_contents(&mut self, wanted: u64) -> bool {
-        let (Some(contents), Some(stated), Some((_, header))) = (&self.contents, self.stated, self.first) else {
+    fn seek_by_table(&mut self, wanted: u64) -> bool {
+        let (Some(seek_table), Some(stated), Some((_, header))) = (&self.seek_table, self.stated, self.first) else {
             return false;
         };
         let mut body = self.body.get();
-        let (place, from) = (contents.place(wanted, stated), body.place());
-        if wanted >= stated || !body.is_far(place) || body.length().is_none_or(|end| place >= end) {
+        let (position, from) = (seek_table.position(wanted, stated), body.position());
+        if wanted >= stated || !body.is_worth_seeking(position) || body.length().is_none_or(|end| position >= end) {
             return false;
         }
-        let is_found = find_frame(&mut body, place, MAX_SEARCH, |found| found.is_alike(&header));
+        let is_found = find_frame(&mut body, position, MAX_SEARCH, |found| found.is_compatible(&header));
         if is_found {
-            self.came = wanted;
+            self.received = wanted;
         } else {
             body.seek(from);
         }
@@ -266,22 +266,22 @@ impl Mpeg {
     }
 
     /// Skips frame by frame to a frame by its number; at most to the end of this file.
-    fn pass_over(&mut self, wanted: u64) {
+    fn skip_frames(&mut self, wanted: u64) {
         let shared = self.body.clone();
         let mut body = shared.get();
-        while self.came < wanted
-            && let Next::Frame(header) = frames::next(&mut body, self.last)
-            && self.last.is_some_and(|last| last.is_alike(&header))
+        while self.received < wanted
+            && let NextFrame::Frame(header) = frames::next(&mut body, self.last)
+            && self.last.is_some_and(|last| last.is_compatible(&header))
         {
-            let place = body.place();
+            let position = body.position();
             let frame = body.peek(header.length);
             if header.layer == 3 && (VbrTag::parse(frame).is_some() || frame.get(VBRI) == Some(b"VBRI")) {
                 break;
             }
             body.consume(header.length);
             self.last = Some(header);
-            self.counts(&header, place);
-            self.came += 1;
+            self.note_frame(&header, position);
+            self.received += 1;
         }
     }
 
@@ -290,7 +290,7 @@ impl Mpeg {
         let start = self.delay.min(samples);
         self.delay -= start;
         // Frames beyond the stated number are audio too.
-        let is_stated = self.stated.is_none_or(|stated| self.came <= stated);
+        let is_stated = self.stated.is_none_or(|stated| self.received <= stated);
         let end = match &mut self.left {
             Some(left) if is_stated => {
                 let end = samples.min(*left);
@@ -303,41 +303,41 @@ impl Mpeg {
     }
 }
 
-impl Piece for Mpeg {
+impl FileDecoder for Mpeg {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         loop {
             let mut body = self.body.get();
             let header = match frames::next(&mut body, self.last) {
-                Next::Frame(header) => header,
-                Next::Cut => {
+                NextFrame::Frame(header) => header,
+                NextFrame::Cut => {
                     self.is_cut = true;
                     body.skip(u64::MAX);
                     return Ok(Step::End);
                 }
-                Next::Other => return Ok(Step::End),
+                NextFrame::Other => return Ok(Step::End),
             };
             self.frame.clear();
             self.frame.extend_from_slice(body.peek(header.length));
-            let place = body.place();
+            let position = body.position();
             body.consume(header.length);
             drop(body);
             self.last = Some(header);
-            if self.describes(&header, place) {
+            if self.read_tag(&header, position) {
                 continue;
             }
-            self.counts(&header, place);
-            self.came += 1;
+            self.note_frame(&header, position);
+            self.received += 1;
             let channels = if header.is_mono { 1 } else { 2 };
             block.samples.resize(MAX_SAMPLES_PER_FRAME, 0.0);
             let decoded = decode(&mut self.decoder, &self.frame, &mut block.samples);
             let mut samples = decoded.map_or(0, |info| info.samples_produced as u64);
-            if samples == 0 && self.came <= self.lead_in {
+            if samples == 0 && self.received <= self.lead_in {
                 samples = header.samples();
                 block.samples.fill(0.0);
             }
             let heard = self.trim(if samples > 0 { samples } else { header.samples() });
             if samples == 0 {
-                return Ok(Step::LeftOut(header.length as u64));
+                return Ok(Step::Discarded(header.length as u64));
             }
             block.samples.truncate(heard.end as usize * channels);
             block.samples.drain(..heard.start as usize * channels);
@@ -352,50 +352,50 @@ impl Piece for Mpeg {
     fn skip(&mut self, to: u64) -> Option<u64> {
         let (_, header) = self.first.filter(|_| self.samples.is_none_or(|all| to < all))?;
         let samples = header.samples();
-        let target = to.checked_add(self.cut)? / samples;
-        let wanted = target.checked_sub(LEAD_IN).filter(|wanted| *wanted > self.came)?;
-        if !self.leap(wanted) && !self.leap_by_contents(wanted) {
-            self.pass_over(wanted);
+        let target = to.checked_add(self.encoder_delay)? / samples;
+        let wanted = target.checked_sub(LEAD_IN).filter(|wanted| *wanted > self.received)?;
+        if !self.seek_by_bitrate(wanted) && !self.seek_by_table(wanted) {
+            self.skip_frames(wanted);
         }
         *self.decoder = Decoder::new();
         self.lead_in = target;
-        let passed = self.came * samples;
-        self.delay = self.cut.saturating_sub(passed);
-        let end = self.samples.map(|samples| samples + self.cut);
+        let passed = self.received * samples;
+        self.delay = self.encoder_delay.saturating_sub(passed);
+        let end = self.samples.map(|samples| samples + self.encoder_delay);
         self.left = self.left.and(end).map(|end| end.saturating_sub(passed));
-        let heard = passed.saturating_sub(self.cut);
+        let heard = passed.saturating_sub(self.encoder_delay);
         Some(match self.stated.zip(self.samples) {
             // The padding at the end is inaudible; frames beyond the stated number are audible.
-            Some((stated, all)) => heard.min(all) + self.came.saturating_sub(stated) * samples,
+            Some((stated, all)) => heard.min(all) + self.received.saturating_sub(stated) * samples,
             None => heard,
         })
     }
 
-    fn goes_on(&self) -> bool {
+    fn continues(&self) -> bool {
         true
     }
 
-    fn about(&mut self) -> About {
+    fn details(&mut self) -> FileDetails {
         let codec = match self.last.map(|header| header.layer) {
             Some(1) => "mp1",
             Some(2) => "mp2",
             _ => "mp3",
         };
-        About { codec, samples: self.samples, ..About::default() }
+        FileDetails { codec, samples: self.samples, ..FileDetails::default() }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
         // Tools that cut and join files leave wrong Info frames, but whole frames.
-        self.stated.filter(|stated| self.is_cut && self.came < *stated).map(|stated| (self.came, stated))
+        self.stated.filter(|stated| self.is_cut && self.received < *stated).map(|stated| (self.received, stated))
     }
 }
 
-/// Seeks to the first frame that begins at one of so many places from `place` on. Returns false if there is none.
-fn find_frame(body: &mut Body, place: u64, places: usize, is_it: impl Fn(&Header) -> bool) -> bool {
-    body.seek(place);
-    for _ in 0..places {
+/// Seeks to the first frame that begins at one of so many positions from `position` on. Returns false if there is none.
+fn find_frame(body: &mut Body, position: u64, positions: usize, is_it: impl Fn(&Header) -> bool) -> bool {
+    body.seek(position);
+    for _ in 0..positions {
         let is_found = Header::read(body.peek(Header::BYTES)).as_ref().is_some_and(&is_it);
-        if is_found && frames::begin::<Header>(body) {
+        if is_found && frames::detect::<Header>(body) {
             return true;
         }
         body.consume(1);
@@ -413,14 +413,14 @@ fn decode(decoder: &mut Decoder, frame: &[u8], samples: &mut [f32]) -> Option<Fr
 }
 
 /// The same decoder for packets that a demuxer extracts, each of them a frame (MP4, Matroska).
-pub struct MpegPackets {
+pub struct MpegPacketDecoder {
     parameters: AudioCodecParameters,
     decoder: Box<Decoder>,
     samples: Vec<f32>,
     buffer: AudioBuffer<f32>,
 }
 
-impl MpegPackets {
+impl MpegPacketDecoder {
     fn decode(&mut self, packet: &[u8]) -> symphonia::core::errors::Result<()> {
         self.buffer.clear();
         let Some(info) = decode(&mut self.decoder, packet, &mut self.samples) else {
@@ -440,7 +440,7 @@ impl MpegPackets {
     }
 }
 
-impl AudioDecoder for MpegPackets {
+impl AudioDecoder for MpegPacketDecoder {
     fn reset(&mut self) {
         *self.decoder = Decoder::new();
     }
@@ -467,7 +467,7 @@ impl AudioDecoder for MpegPackets {
     }
 }
 
-impl RegisterableAudioDecoder for MpegPackets {
+impl RegisterableAudioDecoder for MpegPacketDecoder {
     fn try_registry_new(
         parameters: &AudioCodecParameters,
         _options: &AudioDecoderOptions,
@@ -488,7 +488,7 @@ impl RegisterableAudioDecoder for MpegPackets {
 
 #[cfg(test)]
 mod tests {
-    use super::frames::Header as _;
+    use super::frames::FrameHeader as _;
     use super::*;
 
     fn header(bytes: [u8; 4]) -> Option<(u8, u32, usize, u64)> {

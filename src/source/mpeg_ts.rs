@@ -1,6 +1,6 @@
 //! MPEG transport streams (ISO/IEC 13818-1), as sent by broadcasters and HLS: the first stream of AAC or MPEG audio is played.
 //!
-//! The payload of that stream is a body of frames of its own, which is played like any other (`file.rs`), with all changes inside it.
+//! The payload of that stream is a body of frames of its own, which is played like any other (`files.rs`), with all changes inside it.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use parking_lot::Mutex;
 use symphonia::core::io::ReadOnlySource;
 
 use super::body::{Body, SharedBody};
-use super::decode::{About, Block, Decode, Piece, Step};
-use super::file::{self, Files, MAX_JUNK};
+use super::decode::{Block, Decode, FileDecoder, FileDetails, Step};
+use super::files::{self, Files, MAX_JUNK};
 use crate::error::Result;
 
 /// The length of a packet, and of one with a timestamp of four bytes before it, as recorders write it (BDAV, .m2ts).
 const PACKET: usize = 188;
-const TIMED: usize = 192;
+const TIMED_PACKET: usize = 192;
 
 /// The sync byte that begins a packet (§2.4.3.3).
 const SYNC: u8 = 0x47;
@@ -28,12 +28,12 @@ const FEWEST: usize = 3;
 const PLAYED: [u8; 4] = [0x03, 0x04, 0x0f, 0x11];
 
 /// The packet identifiers of the program association table (§2.4.4.3) and of null packets.
-const PROGRAMS: u16 = 0;
-const FILLING: u16 = 0x1fff;
+const PAT_PID: u16 = 0;
+const NULL_PID: u16 = 0x1fff;
 
 /// The table IDs of the program association table and of program maps (table 2-31).
-const PROGRAM_TABLE: u8 = 0;
-const MAP_TABLE: u8 = 2;
+const PAT: u8 = 0;
+const PMT: u8 = 2;
 
 /// The most packets before the program maps: some seconds of a film.
 const MAX_BEFORE: u64 = 64 << 10;
@@ -52,7 +52,7 @@ impl Framing {
         if !matches!(body.peek(5), [SYNC, ..] | [_, _, _, _, SYNC]) {
             return None;
         }
-        [0, TIMED - PACKET].into_iter().map(|before| Self { before }).find(|framing| framing.fits(body))
+        [0, TIMED_PACKET - PACKET].into_iter().map(|before| Self { before }).find(|framing| framing.fits(body))
     }
 
     fn length(self) -> usize {
@@ -68,10 +68,10 @@ impl Framing {
 }
 
 /// Opens the stream that starts here.
-pub fn open(shared: &SharedBody, framing: Framing) -> Result<Box<dyn Piece>> {
+pub fn open(shared: &SharedBody, framing: Framing) -> Result<Box<dyn FileDecoder>> {
     let state = Arc::new(Mutex::new(State::default()));
     let packets = Packets { body: shared.clone(), framing, state: state.clone(), carried: Vec::new(), at: 0 };
-    let inside = shared.get().inside(Box::new(ReadOnlySource::new(packets)));
+    let inside = shared.get().nested(Box::new(ReadOnlySource::new(packets)));
     let files = Files::of_frames(inside, "a transport stream without AAC or MPEG audio")?;
     Ok(Box::new(Transport { files, state }))
 }
@@ -82,7 +82,7 @@ struct Transport {
     state: Arc<Mutex<State>>,
 }
 
-impl Piece for Transport {
+impl FileDecoder for Transport {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         Ok(match self.files.next()? {
             Some((spec, samples)) => {
@@ -92,15 +92,15 @@ impl Piece for Transport {
                 Step::Block
             }
             // Reported once.
-            None => match std::mem::take(&mut self.state.lock().left_out) {
+            None => match std::mem::take(&mut self.state.lock().discarded) {
                 0 => Step::End,
-                left_out => Step::LeftOut(left_out),
+                discarded => Step::Discarded(discarded),
             },
         })
     }
 
-    fn about(&mut self) -> About {
-        self.files.details().about
+    fn details(&mut self) -> FileDetails {
+        self.files.details().file
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
@@ -121,7 +121,7 @@ struct State {
     /// The number of packets so far.
     packets: u64,
     /// Bytes of damaged packets.
-    left_out: u64,
+    discarded: u64,
     /// The number of bytes that came and that should have come, if the end cut a packet.
     missing: Option<(u64, u64)>,
 }
@@ -135,24 +135,26 @@ impl State {
         let pid = u16::from(flags & 0x1f) << 8 | u16::from(*low);
         let (is_scrambled, has_field, has_payload) = (control & 0xc0 != 0, control & 0x20 != 0, control & 0x10 != 0);
         if is_damaged {
-            self.left_out += packet.len() as u64;
+            self.discarded += packet.len() as u64;
             return &[];
         }
         let field = if has_field { 1 + usize::from(*rest.first().unwrap_or(&0)) } else { 0 };
         let payload = rest.get(field..).unwrap_or_default();
-        if pid == FILLING || is_scrambled || !has_payload {
+        if pid == NULL_PID || is_scrambled || !has_payload {
             return &[];
         }
         match self.played {
             Some(played) if played == pid => self.carried(payload, starts, control & 0x0f),
             Some(_) => &[],
-            None if pid == PROGRAMS && starts => {
-                section(payload, PROGRAM_TABLE).into_iter().for_each(|section| self.programs(section));
+            None if pid == PAT_PID && starts => {
+                if let Some(section) = section(payload, PAT) {
+                    self.programs(section);
+                }
                 &[]
             }
             None => {
                 if starts && self.maps.contains(&pid) {
-                    self.played = section(payload, MAP_TABLE).and_then(stream);
+                    self.played = section(payload, PMT).and_then(stream);
                 }
                 &[]
             }
@@ -241,7 +243,7 @@ struct Packets {
 
 impl Packets {
     /// Reads the next packet with a payload of the stream. Returns false at the end.
-    fn more(&mut self) -> bool {
+    fn fill(&mut self) -> bool {
         let (mut body, mut state) = (self.body.get(), self.state.lock());
         let mut run = 0;
         self.at = 0;
@@ -253,12 +255,12 @@ impl Packets {
             let length = self.framing.length();
             let packet = body.peek(length);
             if packet.len() < length {
-                let (came, is_cut) = (packet.len(), packet.get(self.framing.before) == Some(&SYNC));
-                let place = body.place() + came as u64;
+                let (received, is_cut) = (packet.len(), packet.get(self.framing.before) == Some(&SYNC));
+                let position = body.position() + received as u64;
                 let inside = if state.inside < UNKNOWN { state.inside } else { 0 };
-                let lost = if is_cut { (length - came) as u64 } else { 0 }.max(inside);
-                state.missing = (lost > 0).then_some((place, place + lost));
-                body.consume(came);
+                let lost = if is_cut { (length - received) as u64 } else { 0 }.max(inside);
+                state.missing = (lost > 0).then_some((position, position + lost));
+                body.consume(received);
                 return false;
             }
             if packet[self.framing.before] == SYNC {
@@ -268,14 +270,14 @@ impl Packets {
                 continue;
             }
             // Another file, or damage.
-            if file::begins(packet) || run > MAX_JUNK {
+            if files::detect(packet) || run > MAX_JUNK {
                 return false;
             }
             let step = packet[1..].iter().position(|byte| *byte == SYNC).map_or(packet.len(), |step| step + 1);
-            let left_out = body.leave_out(step);
-            state.left_out += left_out;
+            let discarded = body.discard(step);
+            state.discarded += discarded;
             run += step as u64;
-            if !body.take_turns() {
+            if !body.yield_if_due() {
                 return false;
             }
         }
@@ -285,7 +287,7 @@ impl Packets {
 
 impl Read for Packets {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.carried.len() && !self.more() {
+        if self.at == self.carried.len() && !self.fill() {
             return Ok(0);
         }
         let rest = &self.carried[self.at..];

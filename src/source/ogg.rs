@@ -5,9 +5,9 @@ use symphonia::core::io::Monitor;
 use symphonia::default::formats::OggReader;
 
 use super::body::{Body, SharedBody};
-use super::container::{Contained, Extent, Window};
-use super::decode::{Piece, unsupported};
-use super::file::{self, MAX_JUNK};
+use super::container::{Extent, SymphoniaFile, Window};
+use super::decode::{FileDecoder, unsupported};
+use super::files::{self, MAX_JUNK};
 use super::tags;
 use crate::error::Result;
 
@@ -21,12 +21,12 @@ const CHECKSUM: std::ops::Range<usize> = 22..26;
 const MAX_STREAMS: usize = 16;
 
 /// Opens the pages that begin at the body's position.
-pub fn open(body: &SharedBody) -> Result<Box<dyn Piece>> {
+pub fn open(body: &SharedBody) -> Result<Box<dyn FileDecoder>> {
     if let Some(family @ 2..) = mapping_family(body.get().peek(OPUS_HEAD)) {
         return Err(unsupported(format!("Opus of channel mapping family {family}")));
     }
     let window = Window::new(body, Vec::new(), Pages::default());
-    Ok(Box::new(Contained::open::<OggReader<'_>>(window, false)?))
+    Ok(Box::new(SymphoniaFile::open::<OggReader<'_>>(window, false)?))
 }
 
 /// The size of the first page of an Opus stream, up to the channel mapping family in its header (RFC 7845 §5.1).
@@ -43,10 +43,10 @@ struct Pages {
     /// The number of streams that have begun since the last page of another kind.
     beginnings: usize,
     /// The bytes that came, and the bytes that were stated if the end cut the last page.
-    came: u64,
+    received: u64,
     stated: u64,
     /// The bytes of damaged pages.
-    left_out: u64,
+    discarded: u64,
     /// The bytes in a row that were no page.
     run: u64,
 }
@@ -62,22 +62,22 @@ impl Extent for Pages {
             let length = HEADER + segments + table.iter().map(|length| usize::from(*length)).sum::<usize>();
             let page = body.peek(length);
             if page.len() < length {
-                self.stated = self.came + length as u64;
+                self.stated = self.received + length as u64;
                 body.skip(u64::MAX);
                 return 0;
             }
             // The demuxer would drop such a page silently.
             if checksum(page) != page[CHECKSUM] {
-                self.leave_out(body, 1);
+                self.discard(body, 1);
                 // Each head may claim a page of the greatest length.
-                if !body.take_turns() {
+                if !body.yield_if_due() {
                     return 0;
                 }
                 continue;
             }
             self.run = 0;
             self.beginnings = if begins { self.beginnings + 1 } else { 0 };
-            self.came += length as u64;
+            self.received += length as u64;
             if self.beginnings <= MAX_STREAMS {
                 return length as u64;
             }
@@ -87,11 +87,11 @@ impl Extent for Pages {
     }
 
     fn missing(&self, _rest: u64) -> Option<(u64, u64)> {
-        (self.stated > self.came).then_some((self.came, self.stated))
+        (self.stated > self.received).then_some((self.received, self.stated))
     }
 
     fn finish(&mut self, _body: &mut Body) -> u64 {
-        self.left_out
+        self.discarded
     }
 }
 
@@ -106,18 +106,18 @@ impl Pages {
             if head.starts_with(b"OggS\0") {
                 return true;
             }
-            if head.is_empty() || file::begins(head) || tags::begins(head) {
+            if head.is_empty() || files::detect(head) || tags::detect(head) {
                 return false;
             }
-            let ahead = body.ahead();
-            let step = file::to_a_beginning(&ahead[1..]).map_or(ahead.len(), |step| 1 + step);
-            self.leave_out(body, step);
+            let ahead = body.buffered();
+            let step = files::find_start(&ahead[1..]).map_or(ahead.len(), |step| 1 + step);
+            self.discard(body, step);
         }
     }
 
-    fn leave_out(&mut self, body: &mut Body, length: usize) {
+    fn discard(&mut self, body: &mut Body, length: usize) {
         self.run += length as u64;
-        self.left_out += body.leave_out(length);
+        self.discarded += body.discard(length);
     }
 }
 

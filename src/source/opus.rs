@@ -121,7 +121,7 @@ impl Head {
         if self.layout != Layout::Speakers {
             return self.mapping.clone();
         }
-        // The channel of the Vorbis order at each place.
+        // The channel of the Vorbis order at each position.
         let order: &[usize] = match self.mapping.len() {
             3 => &[0, 2, 1],
             5 => &[0, 2, 1, 3, 4],

@@ -7,11 +7,11 @@ use rtrb::Consumer;
 
 use super::clip::Clip;
 use super::clip_cursor::ClipCursor;
-use super::levelling::Heard;
+use super::driver_notifier::DriverNotifier;
+use super::levelling::PriorLoudness;
 use super::media::Media;
-use super::prebuffer::{Prebuffer, Target};
-use super::progress::Progress;
-use super::ring::Shared;
+use super::prebuffer::{Prebuffer, PrebufferTarget};
+use super::ring::SourceState;
 use super::section::Section;
 use super::speech::SpeechReader;
 use super::stream::Stream;
@@ -27,17 +27,17 @@ pub struct PcmReader {
     /// The number of samples per channel ahead of the end at which the end is known, at least.
     ahead: usize,
     channels: usize,
-    shared: Arc<Shared>,
+    shared: Arc<SourceState>,
     section: Section,
     /// The samples per channel taken so far.
     taken: Samples,
-    /// The place of the first sample after a flush; 0 for the source's own first sample.
+    /// The position of the first sample after a flush; 0 for the source's own first sample.
     origin: Samples,
     supply: Option<Supply>,
     /// The prebuffer target of a stream.
-    target: Target,
+    target: PrebufferTarget,
     /// The loudness measured before this reader began.
-    heard: Option<Heard>,
+    prior_loudness: Option<PriorLoudness>,
 }
 
 /// The store of samples that wait.
@@ -59,16 +59,17 @@ pub struct Supply {
     /// The media that the decode task reads.
     pub media: Arc<Media>,
     /// The notification of the session's driver.
-    pub progress: Arc<Progress>,
+    pub notifier: Arc<DriverNotifier>,
 }
 
 impl Supply {
-    /// For tests: a supply without a decode task, whose reader the test fills itself. `eager` as in [`Progress::eager`].
+    /// For tests: a supply without a decode task, whose reader the test fills itself. `waits_for_sources` as in
+    /// [`DriverNotifier::waits_for_sources`].
     #[doc(hidden)]
-    pub fn by_hand(media: Arc<Media>, eager: bool) -> Self {
+    pub fn for_tests(media: Arc<Media>, waits_for_sources: bool) -> Self {
         let waker = Waker::idle();
         media.attach(&waker);
-        Self { waker, media, progress: Arc::new(Progress::new(eager)) }
+        Self { waker, media, notifier: Arc::new(DriverNotifier::new(waits_for_sources)) }
     }
 }
 
@@ -79,7 +80,7 @@ impl PcmReader {
         ring: Consumer<f32>,
         ahead: usize,
         channels: usize,
-        shared: Arc<Shared>,
+        shared: Arc<SourceState>,
         section: Section,
         supply: Option<Supply>,
     ) -> Self {
@@ -93,144 +94,152 @@ impl PcmReader {
             taken: 0,
             origin: 0,
             supply,
-            target: Target::default(),
-            heard: None,
+            target: PrebufferTarget::default(),
+            prior_loudness: None,
         };
         if let Some(bounds) = reader.prebuffer() {
-            reader.target = Target::new(bounds);
-            reader.shared.wanted.store(bounds.least, Ordering::Relaxed);
+            reader.target = PrebufferTarget::new(bounds);
+            reader.shared.prebuffer_target.store(bounds.least, Ordering::Relaxed);
         }
         reader
     }
 
     /// Adds the loudness that was measured on the same source before.
-    pub(super) fn heard_before(mut self, heard: Option<Heard>) -> Self {
-        self.heard = heard;
+    pub(super) fn with_prior_loudness(mut self, prior_loudness: Option<PriorLoudness>) -> Self {
+        self.prior_loudness = prior_loudness;
         self
     }
 
     /// Returns the loudness of the source, as far as it was measured.
-    fn heard(&self) -> Option<Heard> {
+    fn prior_loudness(&self) -> Option<PriorLoudness> {
         let end = self.shared.end.get().copied();
         let is_again = self.taken > 0 && end.is_some_and(|end| self.section.from + self.taken >= end);
-        let place = if is_again { end.unwrap_or_default() } else { self.own_place() };
-        self.shared.measured.heard(place, self.heard).or(self.heard)
+        let position = if is_again { end.unwrap_or_default() } else { self.position_since_flush() };
+        self.shared.measured.up_to(position, self.prior_loudness).or(self.prior_loudness)
     }
 
     /// Returns the gain that brings a clip to the wanted loudness; 1 for other sources, whose samples are levelled one by one.
     pub fn gain(&self) -> f32 {
-        let target = self.supply.as_ref().and_then(|supply| supply.media.levels());
+        let target = self.supply.as_ref().and_then(|supply| supply.media.loudness_target());
         match (&self.pcm, target) {
             (Pcm::Clip(cursor), Some((target, _))) => target.linear(cursor.clip().lufs(self.channels)),
             _ => 1.0,
         }
     }
 
-    /// Makes a reader of `clip`; `supply` opens its other places. All of it is in memory, so its end is known from the start.
+    /// Makes a reader of `clip`; `supply` opens its other positions. All of it is in memory, so its end is known from the start.
     pub(super) fn of_clip(clip: Arc<Clip>, channels: usize, section: Section, ahead: usize, supply: Supply) -> Self {
         let cursor = Box::new(ClipCursor::new(clip, channels, section));
-        let outcome = match cursor.is_empty_loop() {
-            true => Err(SpeakerError::new(Code::EmptySource, "Expected audio to loop but received 0 samples")),
-            false => Ok(()),
+        let outcome = if cursor.is_empty_loop() {
+            Err(SpeakerError::new(Code::EmptySource, "Expected audio to loop but received 0 samples"))
+        } else {
+            Ok(())
         };
-        let known = Shared::default();
+        let known = SourceState::default();
         known.outcome.get_or_init(|| outcome);
         known.end.get_or_init(|| cursor.end());
-        cursor.pre_ring().into_iter().for_each(|ring| _ = known.pre_ring.set(ring));
-        cursor.post_ring().into_iter().for_each(|ring| _ = known.post_ring.set(ring));
+        if let Some(ring) = cursor.pre_ring() {
+            known.pre_ring.get_or_init(|| ring);
+        }
+        if let Some(ring) = cursor.post_ring() {
+            known.post_ring.get_or_init(|| ring);
+        }
         let (pcm, shared) = (Pcm::Clip(cursor), Arc::new(known));
-        let (supply, target) = (Some(supply), Target::default());
-        Self { pcm, ahead, channels, shared, section, taken: 0, origin: 0, supply, target, heard: None }
+        let (supply, target) = (Some(supply), PrebufferTarget::default());
+        Self { pcm, ahead, channels, shared, section, taken: 0, origin: 0, supply, target, prior_loudness: None }
     }
 
     /// Makes a reader of a voice; `shared` tells its end.
     pub(super) fn of_speech(
         voice: SpeechReader,
         channels: usize,
-        shared: Arc<Shared>,
+        shared: Arc<SourceState>,
         section: Section,
         supply: Supply,
     ) -> Self {
         let pcm = Pcm::Speech(Box::new(voice));
-        let (supply, target) = (Some(supply), Target::default());
-        Self { pcm, ahead: 0, channels, shared, section, taken: 0, origin: 0, supply, target, heard: None }
+        let (supply, target) = (Some(supply), PrebufferTarget::default());
+        Self { pcm, ahead: 0, channels, shared, section, taken: 0, origin: 0, supply, target, prior_loudness: None }
     }
 
-    /// Returns the clip that it reads, if any, and the place of the next sample in it. That clip may be mono though the session is stereo.
+    /// Returns the clip that it reads, if any, and the position of the next sample in it. That clip may be mono though the session is
+    /// stereo.
     pub fn clip(&self) -> Option<(&Arc<Clip>, Samples)> {
         match &self.pcm {
             Pcm::Ring(_) | Pcm::Speech(_) => None,
-            Pcm::Clip(cursor) => Some((cursor.clip(), self.section.place(self.taken, self.shared.end.get().copied()))),
+            Pcm::Clip(cursor) => {
+                Some((cursor.clip(), self.section.position(self.taken, self.shared.end.get().copied())))
+            }
         }
     }
 
     /// Returns the number of samples from the next one on that are those of its clip, unchanged and in sequence: up to a seam of its loop,
     /// or a fade-out at its end. No limit if clip and reader end together, with silence behind both; 0 if it reads no clip.
-    pub fn plain(&self) -> Samples {
+    pub fn unaltered(&self) -> Samples {
         match &self.pcm {
             Pcm::Ring(_) | Pcm::Speech(_) => 0,
-            Pcm::Clip(cursor) => cursor.plain(self.taken),
+            Pcm::Clip(cursor) => cursor.unaltered(self.taken),
         }
     }
 
     /// Returns the samples per channel that wait. If it `has_ended`, no more will come.
-    fn waiting(&self, has_ended: bool) -> usize {
+    fn available(&self, has_ended: bool) -> usize {
         match &self.pcm {
-            Pcm::Speech(voice) if has_ended => voice.left(),
+            Pcm::Speech(voice) if has_ended => voice.remaining(),
             Pcm::Speech(_) => ENDLESS,
             Pcm::Ring(ring) => ring.slots() / self.channels,
             Pcm::Clip(cursor) => usize::try_from(cursor.total() - self.taken).unwrap_or(usize::MAX),
         }
     }
 
-    /// Returns when the first byte of its source arrived, by the session's [`Progress::wall`]; `None` before that, and for a clip or a
-    /// voice.
+    /// Returns when the first byte of its source arrived, by the session's [`DriverNotifier::wall_time`]; `None` before that, and for a
+    /// clip or a voice.
     pub fn first_byte(&self) -> Option<Samples> {
         self.shared.first_byte.get().copied()
     }
 
-    /// Returns the place where it was asked to begin. That may be beyond the end, which is known only later.
+    /// Returns the position where it was asked to begin. That may be beyond the end, which is known only later.
     pub fn from(&self) -> Samples {
         self.section.from
     }
 
-    /// Returns the place of the next sample in the source.
-    pub fn place(&self) -> Samples {
-        self.place_back(0)
+    /// Returns the position of the next sample in the source.
+    pub fn position(&self) -> Samples {
+        self.position_back(0)
     }
 
-    /// Returns the place in the source of the sample that was taken `back` samples ago.
-    pub fn place_back(&self, back: Samples) -> Samples {
-        self.origin + self.section.place(self.taken - back, self.shared.end.get().copied())
+    /// Returns the position in the source of the sample that was taken `back` samples ago.
+    pub fn position_back(&self, back: Samples) -> Samples {
+        self.origin + self.section.position(self.taken - back, self.shared.end.get().copied())
     }
 
-    /// Returns the place of the next sample since the last flush: as [`place`](Self::place), without the part before the flush.
-    pub fn own_place(&self) -> Samples {
-        self.place() - self.origin
+    /// Returns the position of the next sample since the last flush: as [`position`](Self::position), without the part before the flush.
+    pub fn position_since_flush(&self) -> Samples {
+        self.position() - self.origin
     }
 
     /// Returns true if at least `bytes` bytes were written to it since its last flush, and every sample of them was taken.
-    pub fn has_given(&self, bytes: u64) -> bool {
-        self.stream().is_some_and(|stream| stream.outlet.is_starved() && stream.outlet.written() >= bytes)
-            && self.level().0 == 0
+    pub fn has_delivered(&self, bytes: u64) -> bool {
+        self.stream().is_some_and(|stream| stream.pipe.is_starved() && stream.pipe.written() >= bytes)
+            && self.buffered().0 == 0
     }
 
     /// Returns an opening for the data written to a stream after a flush; `None` if it is no stream.
-    pub fn flushed(&self) -> Option<Opening> {
+    pub fn flushed_opening(&self) -> Option<Opening> {
         let Supply { media, .. } = self.supply.as_ref().filter(|supply| supply.media.stream().is_some())?;
-        let heard = self.heard().map(Heard::flushed);
-        Some(Opening::Again { media: media.clone(), section: Section::default(), heard })
+        let prior_loudness = self.prior_loudness().map(PriorLoudness::after_flush);
+        Some(Opening::Reopen { media: media.clone(), section: Section::default(), prior_loudness })
     }
 
-    /// Returns true if the same source can be read from another place.
+    /// Returns true if the same source can be read from another position.
     pub fn is_seekable(&self) -> bool {
         self.supply.as_ref().is_some_and(|supply| supply.media.is_seekable())
     }
 
-    /// Continues after a flush: counts its places from the place of `other`, and prebuffers as much as that would have.
-    pub fn follow(&mut self, other: &Self) {
-        self.origin = other.place();
-        self.shared.wanted.fetch_max(other.wanted(), Ordering::Relaxed);
+    /// Continues after a flush: counts its positions from the position of `other`, and prebuffers as much as that would have.
+    pub fn continue_after(&mut self, other: &Self) {
+        self.origin = other.position();
+        self.shared.prebuffer_target.fetch_max(other.prebuffer_target(), Ordering::Relaxed);
     }
 
     fn prebuffer(&self) -> Option<Prebuffer> {
@@ -238,26 +247,27 @@ impl PcmReader {
     }
 
     /// Returns the number of samples per channel that have to wait before it is played.
-    pub fn wanted(&self) -> usize {
-        PREROLL.max(self.shared.wanted.load(Ordering::Relaxed))
+    pub fn prebuffer_target(&self) -> usize {
+        PREROLL.max(self.shared.prebuffer_target.load(Ordering::Relaxed))
     }
 
     /// Notes an underrun: its writer is late.
-    pub fn run_dry(&mut self) {
+    pub fn note_underrun(&mut self) {
         if let Some(bounds) = self.prebuffer() {
-            self.target.begin(bounds, self.wanted(), self.taken);
+            self.target.note_underrun(bounds, self.prebuffer_target(), self.taken);
         }
     }
 
     /// Returns true while its silence is measured, to adapt the prebuffer.
-    pub fn learns(&self) -> bool {
-        self.prebuffer().is_some_and(|bounds| bounds.most > bounds.least && self.target.learns(self.wanted()))
+    pub fn may_adapt(&self) -> bool {
+        self.prebuffer()
+            .is_some_and(|bounds| bounds.most > bounds.least && self.target.may_adapt(self.prebuffer_target()))
     }
 
     /// Adapts the prebuffer to a silence of this length, caused by a late writer.
-    pub fn was_silent(&self, silent: Samples) {
-        if let Some(bounds) = self.prebuffer().filter(|_| self.level().0 == 0) {
-            self.shared.wanted.store(self.target.after(bounds, silent), Ordering::Relaxed);
+    pub fn adapt_to_silence(&self, silent: Samples) {
+        if let Some(bounds) = self.prebuffer().filter(|_| self.buffered().0 == 0) {
+            self.shared.prebuffer_target.store(self.target.adapted(bounds, silent), Ordering::Relaxed);
         }
     }
 
@@ -267,46 +277,46 @@ impl PcmReader {
 
     /// Returns true if it is a stream whose writer is behind.
     pub fn is_starved(&self) -> bool {
-        self.stream().is_some_and(|stream| stream.outlet.is_starved())
+        self.stream().is_some_and(|stream| stream.pipe.is_starved())
     }
 
     /// Returns true if more will come without the user's doing, so that a manual clock waits for it. Call it before
     /// [`level`](Self::level): if it returned false, what waits then is all there is.
-    pub fn is_coming(&self) -> bool {
-        let written_out = self.stream().is_some_and(|stream| stream.outlet.is_starved() && !stream.outlet.has_more());
+    pub fn is_filling(&self) -> bool {
+        let written_out = self.stream().is_some_and(|stream| stream.pipe.is_starved() && !stream.pipe.has_more());
         !written_out && self.shared.outcome.get().is_none()
     }
 
-    /// Returns an opening of the same source at another place, for a reader of which nothing was played: of two seeks the second counts,
+    /// Returns an opening of the same source at another position, for a reader of which nothing was played: of two seeks the second counts,
     /// and the first ends no pass.
-    pub fn begun_at(&self, place: Samples) -> Option<Opening> {
+    pub fn unplayed_opening(&self, position: Samples) -> Option<Opening> {
         let Supply { media, .. } = self.supply.as_ref()?;
-        let (media, section) = (media.clone(), Section { from: place, ..self.section });
-        Some(Opening::Again { media, section, heard: self.heard })
+        let (media, section) = (media.clone(), Section { from: position, ..self.section });
+        Some(Opening::Reopen { media, section, prior_loudness: self.prior_loudness })
     }
 
-    /// Returns an opening of the same source at another place.
-    pub fn sought(&self, place: Samples) -> Option<Opening> {
+    /// Returns an opening of the same source at another position.
+    pub fn sought_opening(&self, position: Samples) -> Option<Opening> {
         let Supply { media, .. } = self.supply.as_ref()?;
-        let section = self.section.sought(place, self.taken, self.shared.end.get().copied());
-        Some(Opening::Again { media: media.clone(), section, heard: self.heard() })
+        let section = self.section.sought(position, self.taken, self.shared.end.get().copied());
+        Some(Opening::Reopen { media: media.clone(), section, prior_loudness: self.prior_loudness() })
     }
 
     /// Returns the number of samples per channel that wait, and true if no more will come: then every sample that was pushed is among them.
-    pub fn level(&self) -> (usize, bool) {
+    pub fn buffered(&self) -> (usize, bool) {
         let ended = self.shared.outcome.get().is_some();
-        (self.waiting(ended), ended)
+        (self.available(ended), ended)
     }
 
     /// Returns true if its first sound has arrived: as much as ends an underrun.
     pub fn has_begun(&self) -> bool {
-        let (waiting, ended) = self.level();
+        let (waiting, ended) = self.buffered();
         waiting >= PREROLL || ended
     }
 
     /// Ends the source with an error, if it has not ended; the samples that came are played. Returns the waker of the decode task, to be
     /// woken.
-    pub fn give_up(&self, error: SpeakerError) -> Option<Waker> {
+    pub fn fail(&self, error: SpeakerError) -> Option<Waker> {
         self.shared.outcome.set(Err(error)).ok()?;
         self.shared.cancelled.store(true, Ordering::Release);
         self.supply.as_ref().map(|supply| supply.waker.clone())
@@ -314,20 +324,24 @@ impl PcmReader {
 
     /// Returns true if enough waits for a playback to start or go on without an underrun.
     pub fn is_ready(&self) -> bool {
-        let (waiting, ended) = self.level();
+        let (waiting, ended) = self.buffered();
         // A clock that waits for sources also waits for the look-ahead that tells the end.
-        let known = if self.supply.as_ref().is_some_and(|supply| supply.progress.eager) { self.ahead() } else { 0 };
-        waiting >= self.wanted().max(known) || ended
+        let known = if self.supply.as_ref().is_some_and(|supply| supply.notifier.waits_for_sources) {
+            self.lookahead()
+        } else {
+            0
+        };
+        waiting >= self.prebuffer_target().max(known) || ended
     }
 
     /// Returns the number of samples per channel ahead of the end at which the end is known, at least.
-    pub fn ahead(&self) -> usize {
+    pub fn lookahead(&self) -> usize {
         self.ahead
     }
 
     /// Returns the samples per channel to its end, if all of it has arrived.
-    pub fn left(&self) -> Option<Samples> {
-        let (waiting, ended) = self.level();
+    pub fn remaining(&self) -> Option<Samples> {
+        let (waiting, ended) = self.buffered();
         ended.then_some(waiting as Samples)
     }
 
@@ -356,7 +370,7 @@ impl PcmReader {
     /// Returns the next `frames` samples per channel (at most those that wait), interleaved, in the two slices of a ring. They stay in it
     /// until `Peek::take`.
     pub fn peek(&mut self, frames: usize) -> Peek<'_> {
-        let (waiting, _) = self.level();
+        let (waiting, _) = self.buffered();
         let frames = frames.min(waiting);
         let pieces = match &mut self.pcm {
             Pcm::Speech(voice) => {
@@ -382,7 +396,9 @@ impl PcmReader {
     }
 
     fn wake(&self) {
-        self.supply.iter().for_each(|supply| supply.waker.wake());
+        if let Some(supply) = &self.supply {
+            supply.waker.wake();
+        }
     }
 }
 
@@ -416,7 +432,7 @@ impl Peek<'_> {
         match &self.pieces {
             Pieces::Ring(chunk) => chunk.as_slices(),
             Pieces::Clip(samples) => (samples, &[]),
-            Pieces::Speech(voice) => voice.look(self.frames),
+            Pieces::Speech(voice) => voice.peek(self.frames),
         }
     }
 
@@ -455,26 +471,28 @@ mod tests {
     #[test]
     fn a_clock_that_waits_is_told_of_all_that_comes_a_second_ahead() {
         let (sender, told) = std::sync::mpsc::channel();
-        let progress = Arc::new(Progress::new(true));
-        progress.on_move(move || _ = sender.send(()));
+        let notifier = Arc::new(DriverNotifier::new(true));
+        notifier.on_notify(move || _ = sender.send(()));
         let samples = noise(5 * 48_000 + 7);
         let source = Source::new(Origin::Bytes(MemoryFile::of(&wav(48_000, &samples))), None, Section::default());
         let (opening, limits) = (Opening::Source(source), FetchLimits::default());
-        let mut reader = super::super::open(&DECODERS, opening, 1, 0, limits, progress);
+        let mut reader = super::super::open(&DECODERS, opening, 1, 0, limits, notifier);
         let wait = || told.recv_timeout(Duration::from_secs(20)).expect("it is told");
-        while reader.level().0 < OFFLINE_RING {
+        while reader.buffered().0 < OFFLINE_RING {
             wait();
         }
         // From here on changes are found by notifications only.
         let mut heard = 0;
         loop {
-            let (waiting, ended) = reader.level();
+            let (waiting, ended) = reader.buffered();
             reader.peek(waiting).take(waiting);
             heard += waiting;
             if ended {
                 break;
             }
-            reader.refill().iter().for_each(Waker::wake);
+            if let Some(waker) = reader.refill() {
+                waker.wake();
+            }
             wait();
         }
         assert_eq!(heard, samples.len());
@@ -488,7 +506,7 @@ mod tests {
         let mut heard = Vec::new();
         let late = Instant::now() + Duration::from_secs(20);
         loop {
-            let (waiting, ended) = reader.level();
+            let (waiting, ended) = reader.buffered();
             assert!(
                 waiting == 0 || reader.pre_ring().is_some() || section.from > 0,
                 "it is known before the first sample"
@@ -496,7 +514,9 @@ mod tests {
             let peek = reader.peek(waiting);
             heard.extend([peek.slices().0, peek.slices().1].concat());
             peek.take(waiting);
-            reader.refill().iter().for_each(Waker::wake);
+            if let Some(waker) = reader.refill() {
+                waker.wake();
+            }
             if ended {
                 reader.outcome().unwrap().as_ref().unwrap();
                 return (reader, heard);
@@ -527,19 +547,21 @@ mod tests {
         let mut heard = Heard::default();
         let late = Instant::now() + Duration::from_secs(20);
         let heard = loop {
-            let (waiting, ended) = reader.level();
+            let (waiting, ended) = reader.buffered();
             // A ring that holds less than a piece has a known end, or more is coming.
             if waiting >= piece || ended {
                 let peek = reader.peek(piece);
                 let taken = peek.frames();
                 heard.samples.extend([peek.slices().0, peek.slices().1].concat());
                 peek.take(taken);
-                heard.places.push(reader.place());
+                heard.positions.push(reader.position());
                 if waiting == 0 || heard.samples.len() >= most {
                     break heard;
                 }
             }
-            reader.refill().iter().for_each(Waker::wake);
+            if let Some(waker) = reader.refill() {
+                waker.wake();
+            }
             assert!(Instant::now() < late, "it does not end");
             std::thread::yield_now();
         };
@@ -555,7 +577,7 @@ mod tests {
     #[derive(Debug, Default, PartialEq)]
     struct Heard {
         samples: Vec<f32>,
-        places: Vec<Samples>,
+        positions: Vec<Samples>,
         pre: Option<Vec<f32>>,
         post: Option<Vec<f32>>,
         code: Option<Code>,
@@ -596,7 +618,7 @@ mod tests {
                         let about = format!("{rate} Hz, {length}, {channels} channels, {section:?}");
                         let same = direct.samples.iter().zip(&shared.samples).position(|(one, other)| one != other);
                         assert_eq!((direct.samples.len(), None), (shared.samples.len(), same), "{about}");
-                        assert!(direct == shared, "{about}: {:?} {:?}", direct.places, shared.places);
+                        assert!(direct == shared, "{about}: {:?} {:?}", direct.positions, shared.positions);
                     }
                 }
             }
@@ -617,12 +639,12 @@ mod tests {
             let opening = Opening::Source(Source::new(Origin::Clip(clips.clone()), None, section));
             let mut reader = super::super::open(&DECODERS, opening, 1, 0, FetchLimits::default(), Arc::default());
             let mut plainly = 0;
-            while reader.level().0 > 0 {
-                let plain = reader.plain().min(reader.level().0 as Samples) as usize;
-                let (clip, place) = reader.clip().map(|(clip, place)| (clip.clone(), place as usize)).unwrap();
+            while reader.buffered().0 > 0 {
+                let plain = reader.unaltered().min(reader.buffered().0 as Samples) as usize;
+                let (clip, position) = reader.clip().map(|(clip, position)| (clip.clone(), position as usize)).unwrap();
                 let peek = reader.peek(plain.max(1));
                 if plain > 0 {
-                    assert_eq!(peek.slices().0, &clip.samples()[place..][..plain], "{section:?} at {place}");
+                    assert_eq!(peek.slices().0, &clip.samples()[position..][..plain], "{section:?} at {position}");
                     plainly += plain;
                 }
                 let frames = peek.frames();
@@ -630,11 +652,11 @@ mod tests {
             }
             assert!(plainly > 1_000, "{section:?}: {plainly}");
             let is_open = section == whole || section.passes == 3;
-            assert!(!is_open || reader.plain() == 0, "behind the end");
+            assert!(!is_open || reader.unaltered() == 0, "behind the end");
         }
         let opening = Opening::Source(Source::new(Origin::Clip(clips), None, whole));
         let reader = super::super::open(&DECODERS, opening, 1, 0, FetchLimits::default(), Arc::default());
-        assert_eq!(reader.plain(), Samples::MAX, "silence follows both");
+        assert_eq!(reader.unaltered(), Samples::MAX, "silence follows both");
     }
 
     fn noise(length: i32) -> Vec<i16> {

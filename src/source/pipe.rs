@@ -6,13 +6,13 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::ring::Reading;
+use super::ring::DecodeContext;
 use crate::error::{Result, SpeakerError};
 use crate::runtime::Waker;
 use crate::sync::{AtomicBool, Mutex};
 
 /// The writer's end. No call blocks.
-pub struct Pipe {
+pub struct PipeWriter {
     capacity: usize,
     state: Mutex<State>,
     /// True while nothing can be read until the writer writes. An atomic, because the mixer reads it.
@@ -24,7 +24,7 @@ struct State {
     /// The decode task that reads since the last flush; earlier ones get nothing any more.
     task: Option<Waker>,
     /// The callback for room.
-    room: Option<Box<dyn FnOnce() + Send>>,
+    on_room: Option<Box<dyn FnOnce() + Send>>,
     /// True if the writer has more at hand.
     more: bool,
     /// True if not a single byte was ever written.
@@ -37,13 +37,13 @@ struct State {
     closed: bool,
 }
 
-impl Pipe {
+impl PipeWriter {
     /// Makes a pipe and its reader's end. `more` is true if the writer has something at hand already.
-    pub fn new(capacity: usize, more: bool) -> (Arc<Self>, Arc<Outlet>) {
+    pub fn new(capacity: usize, more: bool) -> (Arc<Self>, Arc<PipeReader>) {
         let state = State {
             bytes: VecDeque::new(),
             task: None,
-            room: None,
+            on_room: None,
             more,
             untouched: true,
             written: 0,
@@ -51,7 +51,7 @@ impl Pipe {
             closed: false,
         };
         let pipe = Arc::new(Self { capacity, state: Mutex::new(state), starved: AtomicBool::new(true) });
-        (pipe.clone(), Arc::new(Outlet(pipe)))
+        (pipe.clone(), Arc::new(PipeReader(pipe)))
     }
 
     /// Takes as many of `bytes` as there is room for and returns their number; `None` if no reader is left. `more` is true if the writer
@@ -70,15 +70,15 @@ impl Pipe {
         Some(taken)
     }
 
-    /// Calls `tell` once half of the pipe is free, or no reader is left; on any thread, this one included.
-    pub fn when_room(&self, tell: impl FnOnce() + Send + 'static) {
+    /// Calls `callback` once half of the pipe is free, or no reader is left; on any thread, this one included.
+    pub fn when_writable(&self, callback: impl FnOnce() + Send + 'static) {
         let mut state = self.state.lock();
         if !state.closed && state.bytes.len() > self.capacity / 2 {
-            state.room = Some(Box::new(tell));
+            state.on_room = Some(Box::new(callback));
             return;
         }
         drop(state);
-        tell();
+        callback();
     }
 
     /// Ends the pipe; the first call counts.
@@ -97,9 +97,11 @@ impl Pipe {
         state.more = more;
         state.task = None;
         self.starved.store(true, Ordering::Release);
-        let room = state.room.take();
+        let on_room = state.on_room.take();
         drop(state);
-        room.into_iter().for_each(|tell| tell());
+        if let Some(callback) = on_room {
+            callback();
+        }
     }
 
     fn wake(&self, state: &State) {
@@ -111,9 +113,9 @@ impl Pipe {
 }
 
 /// The reader's end, shared by all readers. Dropping the last one closes the pipe.
-pub struct Outlet(Arc<Pipe>);
+pub struct PipeReader(Arc<PipeWriter>);
 
-impl Outlet {
+impl PipeReader {
     /// Makes `task` the decode task that reads from here on.
     pub fn attach(&self, task: &Waker) {
         self.0.state.lock().task = Some(task.clone());
@@ -169,48 +171,52 @@ impl Outlet {
             return Ok(0);
         }
         let read = state.bytes.read(buffer)?;
-        let room = if state.bytes.len() <= self.0.capacity / 2 { state.room.take() } else { None };
+        let on_room = if state.bytes.len() <= self.0.capacity / 2 { state.on_room.take() } else { None };
         drop(state);
-        room.into_iter().for_each(|tell| tell());
+        if let Some(callback) = on_room {
+            callback();
+        }
         Ok(read)
     }
 }
 
-impl Drop for Outlet {
+impl Drop for PipeReader {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.closed = true;
         state.bytes = VecDeque::new();
-        let room = state.room.take();
+        let on_room = state.on_room.take();
         drop(state);
-        room.into_iter().for_each(|tell| tell());
+        if let Some(callback) = on_room {
+            callback();
+        }
     }
 }
 
-impl fmt::Debug for Outlet {
+impl fmt::Debug for PipeReader {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Outlet").finish_non_exhaustive()
     }
 }
 
 /// A reader on the decode pool, which suspends the decode task while the writer is behind.
-pub struct PipeReader {
-    outlet: Arc<Outlet>,
-    task: Reading,
+pub struct SuspendingPipeReader {
+    reader: Arc<PipeReader>,
+    task: DecodeContext,
 }
 
-impl PipeReader {
-    pub fn new(outlet: Arc<Outlet>, task: Reading) -> Self {
-        Self { outlet, task }
+impl SuspendingPipeReader {
+    pub fn new(reader: Arc<PipeReader>, task: DecodeContext) -> Self {
+        Self { reader, task }
     }
 
     /// Waits for the next byte; returns false at the end.
     pub fn wait_for_bytes(&mut self) -> io::Result<bool> {
         loop {
-            if let Some(found) = self.outlet.poll(&self.task.waker) {
+            if let Some(found) = self.reader.poll(&self.task.waker) {
                 return found;
             }
-            self.task.has_news();
+            self.task.note_change();
             self.task.suspend();
             if self.task.shared.cancelled.load(Ordering::Acquire) {
                 return Err(io::Error::other("cancelled"));
@@ -219,10 +225,10 @@ impl PipeReader {
     }
 }
 
-impl Read for PipeReader {
+impl Read for SuspendingPipeReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !buffer.is_empty() && self.wait_for_bytes()? {
-            match self.outlet.take(&self.task.waker, buffer)? {
+            match self.reader.take(&self.task.waker, buffer)? {
                 0 => continue,
                 read => return Ok(read),
             }
@@ -236,19 +242,19 @@ mod tests {
     use super::*;
     use crate::error::{Code, SpeakerError};
     use crate::runtime::DECODERS;
-    use crate::source::{Pipe, Shared};
+    use crate::source::{PipeWriter, SourceState};
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
 
     /// Reads on the decode pool and sends the pieces, and then the outcome.
-    fn read(outlet: &Arc<Outlet>) -> (Receiver<Vec<u8>>, Receiver<io::Result<bool>>, Arc<Shared>) {
+    fn read(reader: &Arc<PipeReader>) -> (Receiver<Vec<u8>>, Receiver<io::Result<bool>>, Arc<SourceState>) {
         let ((pieces, received), (ends, ended)) = (channel(), channel());
-        let (shared, outlet) = (Arc::<Shared>::default(), outlet.clone());
-        let (seen, progress) = (shared.clone(), Arc::default());
+        let (shared, reader) = (Arc::<SourceState>::default(), reader.clone());
+        let (seen, notifier) = (shared.clone(), Arc::default());
         DECODERS.start(|waker| {
-            outlet.attach(&waker);
+            reader.attach(&waker);
             move || {
-                let mut reader = PipeReader::new(outlet, Reading { waker, shared: seen, progress });
+                let mut reader = SuspendingPipeReader::new(reader, DecodeContext { waker, shared: seen, notifier });
                 let mut buffer = [0; 7];
                 let end = loop {
                     match reader.read(&mut buffer) {
@@ -268,13 +274,13 @@ mod tests {
 
     #[test]
     fn takes_no_more_than_it_holds_and_tells_of_room_once_half_is_free() {
-        let (pipe, outlet) = Pipe::new(10, false);
+        let (pipe, reader) = PipeWriter::new(10, false);
         assert_eq!((pipe.write(&[1; 4], false), pipe.write(&[2; 9], false)), (Some(4), Some(6)));
-        assert!(outlet.is_starved() && !outlet.has_more(), "nobody reads yet");
-        let (told, room) = channel();
-        pipe.when_room(move || told.send(()).unwrap());
+        assert!(reader.is_starved() && !reader.has_more(), "nobody reads yet");
+        let (sender, room) = channel();
+        pipe.when_writable(move || sender.send(()).unwrap());
         assert!(room.try_recv().is_err());
-        let (pieces, ended, _) = read(&outlet);
+        let (pieces, ended, _) = read(&reader);
         room.recv_timeout(SOON).expect("it was read");
         assert_eq!(pipe.write(&[3; 3], false), Some(3));
         pipe.end(Ok(()));
@@ -284,15 +290,15 @@ mod tests {
 
     #[test]
     fn a_flush_drops_what_waits_and_only_a_new_reader_gets_what_follows() {
-        let (pipe, outlet) = Pipe::new(10, false);
-        let (old, old_end, shared) = read(&outlet);
+        let (pipe, reader) = PipeWriter::new(10, false);
+        let (old, old_end, shared) = read(&reader);
         pipe.write(b"old", false);
         assert_eq!(old.recv_timeout(SOON).unwrap(), b"old");
         pipe.flush(true);
         pipe.write(b"new", false);
-        assert!(outlet.is_starved() && !outlet.has_more(), "a clock that waits must not wait for nobody");
+        assert!(reader.is_starved() && !reader.has_more(), "a clock that waits must not wait for nobody");
         pipe.end(Ok(()));
-        let (new, new_end, _) = read(&outlet);
+        let (new, new_end, _) = read(&reader);
         assert!(new_end.recv_timeout(SOON).unwrap().unwrap());
         assert_eq!(new.iter().flatten().collect::<Vec<u8>>(), b"new");
         assert!(old_end.try_recv().is_err(), "the old one waits until it is cancelled");
@@ -301,19 +307,19 @@ mod tests {
 
     #[test]
     fn what_came_is_read_before_the_failure_and_the_writer_learns_that_nobody_reads() {
-        let (pipe, outlet) = Pipe::new(4, false);
-        let (pieces, ended, _) = read(&outlet);
+        let (pipe, reader) = PipeWriter::new(4, false);
+        let (pieces, ended, _) = read(&reader);
         pipe.write(b"abc", true);
         pipe.end(Err(SpeakerError::new(Code::Stream, "cut")));
         assert_eq!(ended.recv_timeout(SOON).unwrap().unwrap_err().to_string(), "cut");
         assert_eq!(pieces.iter().flatten().collect::<Vec<u8>>(), b"abc");
-        assert_eq!(outlet.failure().unwrap().code, Code::Stream);
+        assert_eq!(reader.failure().unwrap().code, Code::Stream);
 
-        let (pipe, outlet) = Pipe::new(4, false);
+        let (pipe, reader) = PipeWriter::new(4, false);
         assert_eq!(pipe.write(b"abcdef", false), Some(4));
-        let (told, room) = channel();
-        pipe.when_room(move || told.send(()).unwrap());
-        drop(outlet);
+        let (sender, room) = channel();
+        pipe.when_writable(move || sender.send(()).unwrap());
+        drop(reader);
         room.try_recv().expect("told when the last reader is gone");
         assert_eq!(pipe.write(b"abcdef", false), None);
     }
@@ -334,13 +340,13 @@ mod models {
     }
 
     /// Reads to the end as a decode task does.
-    fn read(outlet: &Outlet, waker: &Waker, suspended: &Suspended) -> (Vec<u8>, io::Result<bool>) {
+    fn read(reader: &PipeReader, waker: &Waker, suspended: &Suspended) -> (Vec<u8>, io::Result<bool>) {
         let mut bytes = Vec::new();
         loop {
-            match outlet.poll(waker) {
+            match reader.poll(waker) {
                 Some(Ok(true)) => {
                     let mut buffer = [0; 4];
-                    let read = outlet.take(waker, &mut buffer).unwrap();
+                    let read = reader.take(waker, &mut buffer).unwrap();
                     bytes.extend(&buffer[..read]);
                 }
                 Some(end) => return (bytes, end),
@@ -350,19 +356,19 @@ mod models {
     }
 
     /// Waits until there is room, or no reader is left.
-    fn wait_for_room(pipe: &Pipe) {
-        let (sender, told): (_, Receiver<()>) = channel();
-        pipe.when_room(move || sender.send(()).unwrap());
-        told.recv().unwrap();
+    fn wait_for_room(pipe: &PipeWriter) {
+        let (sender, receiver): (_, Receiver<()>) = channel();
+        pipe.when_writable(move || sender.send(()).unwrap());
+        receiver.recv().unwrap();
     }
 
     #[test]
     fn loom_what_is_written_is_read_in_order_and_to_its_end() {
         for end in [Ok(()), Err(SpeakerError::new(Code::Stream, "cut"))] {
             model(move || {
-                let (pipe, outlet) = Pipe::new(2, false);
+                let (pipe, reader) = PipeWriter::new(2, false);
                 let (waker, suspended) = Suspended::new(0);
-                outlet.attach(&waker);
+                reader.attach(&waker);
                 let expected = end.is_ok();
                 let end = end.clone();
                 let writer = spawn(move || {
@@ -375,7 +381,7 @@ mod models {
                     }
                     pipe.end(end);
                 });
-                let (bytes, ended) = read(&outlet, &waker, &suspended);
+                let (bytes, ended) = read(&reader, &waker, &suspended);
                 assert_eq!((&*bytes, ended.is_ok()), (&b"abc"[..], expected));
                 writer.join().unwrap();
             });
@@ -385,8 +391,8 @@ mod models {
     #[test]
     fn loom_a_writer_who_waits_learns_that_nobody_reads() {
         model(|| {
-            let (pipe, outlet) = Pipe::new(2, false);
-            let reader = spawn(move || drop(outlet));
+            let (pipe, reader) = PipeWriter::new(2, false);
+            let reader = spawn(move || drop(reader));
             if pipe.write(b"ab", true).is_some() {
                 wait_for_room(&pipe);
                 assert_eq!(pipe.write(b"c", true), None);
@@ -398,10 +404,10 @@ mod models {
     #[test]
     fn loom_behind_a_flush_only_the_new_reader_reads() {
         model(|| {
-            let (pipe, outlet) = Pipe::new(4, false);
+            let (pipe, reader) = PipeWriter::new(4, false);
             let (waker, suspended) = Suspended::new(0);
-            outlet.attach(&waker);
-            let old = outlet.clone();
+            reader.attach(&waker);
+            let old = reader.clone();
             let old = spawn(move || {
                 // It will be cancelled and learns of no end: so it takes the bytes that are there and does not wait for more.
                 let mut buffer = [0; 4];
@@ -417,8 +423,8 @@ mod models {
                 pipe.write(b"new", false);
                 pipe.end(Ok(()));
                 let (waker, suspended) = Suspended::new(1);
-                outlet.attach(&waker);
-                let (bytes, ended) = read(&outlet, &waker, &suspended);
+                reader.attach(&waker);
+                let (bytes, ended) = read(&reader, &waker, &suspended);
                 assert_eq!((&*bytes, ended.unwrap()), (&b"new"[..], false));
             });
             // It is woken as long as the writer lives.
@@ -431,12 +437,12 @@ mod models {
     #[test]
     fn loom_a_clock_waits_for_what_is_written_and_not_decoded() {
         model(|| {
-            let (pipe, outlet) = Pipe::new(4, false);
+            let (pipe, reader) = PipeWriter::new(4, false);
             let (waker, suspended) = Suspended::new(0);
-            outlet.attach(&waker);
+            reader.attach(&waker);
             let decoded = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
-            let (reading, count) = (outlet.clone(), decoded.clone());
-            let reader = spawn(move || {
+            let (reading, count) = (reader.clone(), decoded.clone());
+            let task = spawn(move || {
                 while count.load(Ordering::Relaxed) < 2 {
                     match reading.poll(&waker) {
                         Some(_) => {
@@ -449,11 +455,11 @@ mod models {
                 assert!(reading.poll(&waker).is_none());
             });
             pipe.write(b"ab", false);
-            if outlet.is_starved() {
+            if reader.is_starved() {
                 assert_eq!(decoded.load(Ordering::Relaxed), 2, "it was said to be decoded");
             }
-            reader.join().unwrap();
-            assert!(outlet.is_starved(), "a clock would wait for ever");
+            task.join().unwrap();
+            assert!(reader.is_starved(), "a clock would wait for ever");
         });
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::clip_task::{Making, on_pool};
+use super::clip_task::{DecodeJob, run_on_pool};
 use super::decode::Details;
 use super::media::Media;
 use super::meter::{Loudness, Meter};
-use super::ring::Reading;
+use super::ring::DecodeContext;
 use super::{FetchLimits, Source};
 use crate::error::Result;
 use crate::runtime::Pool;
@@ -48,12 +48,12 @@ pub fn probe(
     measured: bool,
     limits: FetchLimits,
     done: impl FnOnce(Result<Probed>) + Send + 'static,
-) -> Making {
-    on_pool(pool, source, limits, move |media, reading| look(media, reading, measured), done)
+) -> DecodeJob {
+    run_on_pool(pool, source, limits, move |media, context| look(media, context, measured), done)
 }
 
-fn look(media: &Arc<Media>, reading: &Reading, measured: bool) -> Result<Probed> {
-    let mut decoder = media.open_as(reading, true, false)?;
+fn look(media: &Arc<Media>, context: &DecodeContext, measured: bool) -> Result<Probed> {
+    let mut decoder = media.open_as(context, true, false)?;
     let mut length = Counted::default();
     let mut meter = measured.then(Meter::default);
     let mut probed = Probed::default();
@@ -70,27 +70,27 @@ fn look(media: &Arc<Media>, reading: &Reading, measured: bool) -> Result<Probed>
         if probed.rate == 0 {
             (probed.rate, probed.channels) = (spec.rate(), count);
         }
-        reading.take_turns()?;
+        context.yield_if_due()?;
         if first.is_none() {
             details = decoder.details();
-            first = Some((length.ms(), details.place));
+            first = Some((length.ms(), details.position));
         }
         if meter.is_some() {
             continue;
         }
-        let is_stated = details.about.samples.is_some();
+        let is_stated = details.file.samples.is_some();
         let is_local = details.bytes.is_some_and(|bytes| bytes <= COUNTED_BYTES);
         let bytes = details.bytes.or_else(|| media.length());
-        if is_stated || bytes.is_none() || (!is_local && decoder.details().place > ESTIMATED_FROM) {
+        if is_stated || bytes.is_none() || (!is_local && decoder.details().position > ESTIMATED_FROM) {
             is_whole = false;
             break;
         }
     }
-    let Details { container, about, place, bytes } = decoder.details();
-    let stated = about.samples.filter(|_| probed.rate > 0);
+    let Details { container, file, position, bytes } = decoder.details();
+    let stated = file.samples.filter(|_| probed.rate > 0);
     let estimated = || {
         let ((from_ms, from), all) = (first?, bytes.or_else(|| media.length())?);
-        let (ms, read) = (length.ms() - from_ms, place.checked_sub(from).filter(|read| *read > 0)?);
+        let (ms, read) = (length.ms() - from_ms, position.checked_sub(from).filter(|read| *read > 0)?);
         Some(from_ms + ms * all.saturating_sub(from) as f64 / read as f64)
     };
     (probed.duration_ms, probed.is_exact) = match stated {
@@ -98,10 +98,10 @@ fn look(media: &Arc<Media>, reading: &Reading, measured: bool) -> Result<Probed>
         Some(samples) => (Some(samples as f64 * 1_000.0 / f64::from(probed.rate)), true),
         None => (estimated(), false),
     };
-    probed.metadata = about.metadata.texts();
-    probed.tagged_lufs = about.metadata.lufs();
+    probed.metadata = file.metadata.texts();
+    probed.tagged_lufs = file.metadata.lufs();
     probed.loudness = meter.map(Meter::finish).transpose()?;
-    Ok(Probed { container, codec: about.codec, ..probed })
+    Ok(Probed { container, codec: file.codec, ..probed })
 }
 
 /// The samples per channel that were counted, by rate.

@@ -1,4 +1,4 @@
-//! Reads a file for a decode task on the threads of its disk: while one piece is decoded, the next is read. Where the disk is late the
+//! Reads a file for a decode task on the threads of its disk: while one chunk is decoded, the next is read. Where the disk is late the
 //! decode task is suspended, as it is for a server.
 
 use std::fs::File;
@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::cached::Cached;
-use super::ring::Reading;
+use super::page_cache_reader::PageCacheReader;
+use super::ring::DecodeContext;
 use crate::runtime::{Lane, Waker};
 
-/// The largest piece: on a disk that takes seconds for one, that is still faster than 32-bit stereo plays.
-const LARGEST_PIECE: usize = 1 << 20;
+/// The largest chunk: on a disk that takes seconds for one, that is still faster than 32-bit stereo plays.
+const LARGEST_CHUNK: usize = 1 << 20;
 
 /// A file in its lane, once it is open.
-pub type Opened = Option<Arc<File>>;
+pub type LaneFile = Option<Arc<File>>;
 
 /// A pending call to a file, whose answer the decode task waits for.
-pub struct Asked<T>(oneshot::Receiver<T>);
+pub struct DiskCall<T>(oneshot::Receiver<T>);
 
 /// Wakes the decode task when dropped: also if the call is never made.
 struct Wake(Waker);
@@ -29,20 +29,24 @@ impl Drop for Wake {
     }
 }
 
-impl<T: Send + 'static> Asked<T> {
-    pub fn new(lane: &Lane<Opened>, task: &Reading, call: impl FnOnce(&mut Opened) -> T + Send + 'static) -> Self {
+impl<T: Send + 'static> DiskCall<T> {
+    pub fn new(
+        lane: &Lane<LaneFile>,
+        task: &DecodeContext,
+        call: impl FnOnce(&mut LaneFile) -> T + Send + 'static,
+    ) -> Self {
         let (sender, answer) = oneshot::channel();
         // Dropped in this order.
-        let told = (sender, Wake(task.waker.clone()));
+        let reply = (sender, Wake(task.waker.clone()));
         lane.call(move |file| {
-            let (sender, _wake) = told;
+            let (sender, _wake) = reply;
             let _ = sender.send(call(file));
         });
         Self(answer)
     }
 
     /// Returns the answer, if it has arrived.
-    pub fn answer(&mut self) -> Option<io::Result<T>> {
+    pub fn poll(&mut self) -> Option<io::Result<T>> {
         match self.0.try_recv() {
             Ok(answer) => Some(Ok(answer)),
             Err(TryRecvError::Empty) => None,
@@ -51,9 +55,9 @@ impl<T: Send + 'static> Asked<T> {
     }
 
     /// Waits for the answer; fails once the reader was dropped.
-    pub fn wait(&mut self, task: &Reading) -> io::Result<T> {
+    pub fn wait(&mut self, task: &DecodeContext) -> io::Result<T> {
         loop {
-            if let Some(answer) = self.answer() {
+            if let Some(answer) = self.poll() {
                 return answer;
             }
             wait(task)?;
@@ -62,31 +66,31 @@ impl<T: Send + 'static> Asked<T> {
 }
 
 /// Suspends the decode task until it is woken; fails once the reader was dropped.
-pub fn wait(task: &Reading) -> io::Result<()> {
+pub fn wait(task: &DecodeContext) -> io::Result<()> {
     task.suspend();
     task.check().map_err(io::Error::other)
 }
 
-/// Returns the absolute place of a seek from `position` in data that ends at `end`.
-pub fn sought(to: SeekFrom, position: u64, end: impl FnOnce() -> u64) -> io::Result<u64> {
-    let place = match to {
-        SeekFrom::Start(place) => Some(place),
+/// Returns the absolute position of a seek from `position` in data that ends at `end`.
+pub fn seek_target(to: SeekFrom, position: u64, end: impl FnOnce() -> u64) -> io::Result<u64> {
+    let position = match to {
+        SeekFrom::Start(position) => Some(position),
         SeekFrom::Current(delta) => position.checked_add_signed(delta),
         SeekFrom::End(delta) => end().checked_add_signed(delta),
     };
-    place.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    position.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
-/// The bytes of a file from a place on.
+/// The bytes of a file from a position on.
 #[derive(Default)]
-pub struct Piece {
+pub struct FileChunk {
     pub start: u64,
     pub bytes: Vec<u8>,
     /// True if the file ends behind them.
     pub is_last: bool,
 }
 
-impl Piece {
+impl FileChunk {
     /// Fills the buffer, or reads to the end of the file.
     pub fn read(mut file: &File, start: u64, mut bytes: Vec<u8>) -> io::Result<Self> {
         let mut filled = 0;
@@ -112,121 +116,121 @@ impl Piece {
         self.start + self.bytes.len() as u64
     }
 
-    /// Returns the bytes from a place on; `None` if the place is outside the piece.
-    fn from(&self, place: u64) -> Option<&[u8]> {
-        let rest = self.bytes.get(usize::try_from(place.checked_sub(self.start)?).ok()?..)?;
+    /// Returns the bytes from a position on; `None` if the position is outside the chunk.
+    fn from(&self, position: u64) -> Option<&[u8]> {
+        let rest = self.bytes.get(usize::try_from(position.checked_sub(self.start)?).ok()?..)?;
         (!rest.is_empty() || self.is_last).then_some(rest)
     }
 }
 
-/// A piece that is being read.
-struct Coming {
+/// A chunk that is being read.
+struct PendingRead {
     start: u64,
     end: u64,
-    piece: Asked<io::Result<Piece>>,
+    chunk: DiskCall<io::Result<FileChunk>>,
 }
 
 /// A file reader for a decode task.
 pub struct ReadAhead {
     /// The part in the page cache. Dropped before its lane, so that the file is closed there.
-    cached: Option<Cached>,
-    lane: Arc<Lane<Opened>>,
-    task: Reading,
-    piece: Piece,
-    next: Option<Coming>,
-    /// The memory of the last piece, for the next one.
+    cached: Option<PageCacheReader>,
+    lane: Arc<Lane<LaneFile>>,
+    task: DecodeContext,
+    chunk: FileChunk,
+    next: Option<PendingRead>,
+    /// The memory of the last chunk, for the next one.
     spare: Vec<u8>,
-    /// The size of a read. It doubles each time the decode task had to wait for a piece that was read ahead.
+    /// The size of a read. It doubles each time the decode task had to wait for a chunk that was read ahead.
     size: usize,
 }
 
 impl ReadAhead {
-    /// Makes a reader of a file of which `piece` was read already. `size` is the number of bytes in a read, at first.
-    pub fn new(lane: Arc<Lane<Opened>>, task: &Reading, piece: Piece, size: usize) -> Self {
-        Self { cached: None, lane, task: task.clone(), piece, next: None, spare: Vec::new(), size }
+    /// Makes a reader of a file of which `chunk` was read already. `size` is the number of bytes in a read, at first.
+    pub fn new(lane: Arc<Lane<LaneFile>>, task: &DecodeContext, chunk: FileChunk, size: usize) -> Self {
+        Self { cached: None, lane, task: task.clone(), chunk, next: None, spare: Vec::new(), size }
     }
 
     /// Adds the part of the file in the page cache: it is read from there as long as its disk is quick.
-    pub fn with_cached(self, cached: Option<Cached>) -> Self {
+    pub fn with_cached(self, cached: Option<PageCacheReader>) -> Self {
         Self { cached, ..self }
     }
 
-    /// Reads from a place on, and reads ahead to `end` at most; returns 0 at the end of the file.
-    pub fn read(&mut self, place: u64, end: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.piece.from(place).is_none()
-            && let Some(read) = self.read_cached(place, end, buffer)?
+    /// Reads from a position on, and reads ahead to `end` at most; returns 0 at the end of the file.
+    pub fn read(&mut self, position: u64, end: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.chunk.from(position).is_none()
+            && let Some(read) = self.read_cached(position, end, buffer)?
         {
             return Ok(read);
         }
-        while self.piece.from(place).is_none() {
-            self.turn_to(place, end)?;
+        while self.chunk.from(position).is_none() {
+            self.load_chunk(position, end)?;
         }
-        if self.cached.is_none() && !self.piece.is_last {
-            self.ask(self.piece.end(), end);
+        if self.cached.is_none() && !self.chunk.is_last {
+            self.start_read(self.chunk.end(), end);
         }
-        let here = self.piece.from(place).expect("it was turned to");
+        let here = self.chunk.from(position).expect("it was turned to");
         let length = here.len().min(buffer.len());
         buffer[..length].copy_from_slice(&here[..length]);
         Ok(length)
     }
 
-    /// Reads from the page cache at a place. If it has nothing there, it is not asked again.
-    fn read_cached(&mut self, place: u64, end: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    /// Reads from the page cache at a position. If it has nothing there, it is not asked again.
+    fn read_cached(&mut self, position: u64, end: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let Some(cached) = &mut self.cached else { return Ok(None) };
-        self.piece = Piece::default();
-        let read = cached.read(&self.lane, &self.task, place, buffer)?;
+        self.chunk = FileChunk::default();
+        let read = cached.read(&self.lane, &self.task, position, buffer)?;
         let late_from = cached.late_from();
         if read.is_none() {
             self.cached = None;
         }
-        // The first piece behind it has to arrive in time.
-        if let Some(place) = late_from {
-            self.ask(place, end);
+        // The first chunk behind it has to arrive in time.
+        if let Some(position) = late_from {
+            self.start_read(position, end);
         }
         Ok(read)
     }
 
-    /// Starts to read the bytes from a place to `end`, so that they are there when they are needed.
-    pub fn ask(&mut self, place: u64, end: u64) {
-        let end = end.min(place + self.size as u64);
-        let is_coming = self.next.as_ref().is_some_and(|next| (next.start..next.end).contains(&place));
-        if is_coming || place >= end {
+    /// Starts to read the bytes from a position to `end`, so that they are there when they are needed.
+    pub fn start_read(&mut self, position: u64, end: u64) {
+        let end = end.min(position + self.size as u64);
+        let is_coming = self.next.as_ref().is_some_and(|next| (next.start..next.end).contains(&position));
+        if is_coming || position >= end {
             return;
         }
         let mut bytes = std::mem::take(&mut self.spare);
-        // The first piece may have been larger than those behind it.
+        // The first chunk may have been larger than those behind it.
         bytes.shrink_to(self.size);
-        bytes.resize((end - place) as usize, 0);
-        let piece = Asked::new(&self.lane, &self.task, move |file| match file {
-            Some(file) => Piece::read(file, place, bytes),
+        bytes.resize((end - position) as usize, 0);
+        let chunk = DiskCall::new(&self.lane, &self.task, move |file| match file {
+            Some(file) => FileChunk::read(file, position, bytes),
             None => Err(io::ErrorKind::NotFound.into()),
         });
-        self.next = Some(Coming { start: place, end, piece });
+        self.next = Some(PendingRead { start: position, end, chunk });
     }
 
-    /// Waits for the piece with the byte at a place.
-    fn turn_to(&mut self, place: u64, end: u64) -> io::Result<()> {
-        let was_ahead = place == self.piece.end();
-        self.ask(place, end);
+    /// Waits for the chunk with the byte at a position.
+    fn load_chunk(&mut self, position: u64, end: u64) -> io::Result<()> {
+        let was_ahead = position == self.chunk.end();
+        self.start_read(position, end);
         let next = self.next.as_mut().ok_or(io::ErrorKind::UnexpectedEof)?;
-        let piece = match next.piece.answer() {
-            Some(piece) => piece,
+        let chunk = match next.chunk.poll() {
+            Some(chunk) => chunk,
             None => {
                 if was_ahead {
-                    self.size = (2 * self.size).min(LARGEST_PIECE);
+                    self.size = (2 * self.size).min(LARGEST_CHUNK);
                 }
-                next.piece.wait(&self.task)
+                next.chunk.wait(&self.task)
             }
         };
         self.next = None;
-        self.spare = std::mem::replace(&mut self.piece, piece??).bytes;
+        self.spare = std::mem::replace(&mut self.chunk, chunk??).bytes;
         Ok(())
     }
 }
 
 #[cfg(test)]
 pub mod tests {
-    use super::super::ring::Shared;
+    use super::super::ring::SourceState;
     use super::*;
     use crate::runtime::{DISKS, Disk, Pool};
     use std::io::Write;
@@ -235,29 +239,31 @@ pub mod tests {
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
 
-    const FIRST_PIECE: usize = 32 << 10;
+    const FIRST_CHUNK: usize = 32 << 10;
 
     pub const SOON: Duration = Duration::from_secs(20);
 
-    /// Runs on a decode thread of its own. Returns the [`Reading`] and the result.
-    pub fn decode<T: Send + 'static>(run: impl FnOnce(&Reading) -> T + Send + 'static) -> (Reading, Receiver<T>) {
+    /// Runs on a decode thread of its own. Returns the [`DecodeContext`] and the result.
+    pub fn decode<T: Send + 'static>(
+        run: impl FnOnce(&DecodeContext) -> T + Send + 'static,
+    ) -> (DecodeContext, Receiver<T>) {
         let pool = Pool::new(1).unwrap();
         let (sender, result) = channel();
-        let (told, reading) = channel();
+        let (contexts, context) = channel();
         pool.start(|waker| {
-            let task = Reading { waker, shared: Arc::<Shared>::default(), progress: Arc::default() };
-            told.send(task.clone()).unwrap();
+            let task = DecodeContext { waker, shared: Arc::<SourceState>::default(), notifier: Arc::default() };
+            contexts.send(task.clone()).unwrap();
             move || sender.send(run(&task)).unwrap()
         });
         // The thread ends with the last waker.
-        (reading.recv().unwrap(), result)
+        (context.recv().unwrap(), result)
     }
 
     pub fn bytes(length: usize) -> Vec<u8> {
         (0..length).map(|n| (n % 251) as u8).collect()
     }
 
-    fn lane(length: usize) -> Arc<Lane<Opened>> {
+    fn lane(length: usize) -> Arc<Lane<LaneFile>> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes(length)).unwrap();
         Arc::new(DISKS.lane(Disk::of(Path::new("/")), Some(Arc::new(file))))
@@ -265,41 +271,42 @@ pub mod tests {
 
     #[test]
     fn a_file_is_read_from_any_place_to_its_end() {
-        for length in [1, FIRST_PIECE - 1, FIRST_PIECE, FIRST_PIECE + 1, 10 * FIRST_PIECE + 7] {
+        for length in [1, FIRST_CHUNK - 1, FIRST_CHUNK, FIRST_CHUNK + 1, 10 * FIRST_CHUNK + 7] {
             let (_task, result) = decode(move |task| {
-                let mut file = ReadAhead::new(lane(length), task, Piece::default(), FIRST_PIECE);
-                let mut from = |mut place: usize| {
+                let mut file = ReadAhead::new(lane(length), task, FileChunk::default(), FIRST_CHUNK);
+                let mut from = |mut position: usize| {
                     let (mut all, mut some) = (Vec::<u8>::new(), [0; 7_001]);
-                    while let read @ 1.. = file.read(place as u64, u64::MAX, &mut some).unwrap() {
+                    while let read @ 1.. = file.read(position as u64, u64::MAX, &mut some).unwrap() {
                         all.extend(&some[..read]);
-                        place += read;
+                        position += read;
                     }
                     all
                 };
-                [0, length / 2, 0, length - 1, length, length + 1, length / 3].map(|place| (place, from(place)))
+                [0, length / 2, 0, length - 1, length, length + 1, length / 3]
+                    .map(|position| (position, from(position)))
             });
-            for (place, read) in result.recv_timeout(SOON).expect("it ends") {
-                assert!(read == bytes(length).split_off(place.min(length)), "{length} bytes from {place}");
+            for (position, read) in result.recv_timeout(SOON).expect("it ends") {
+                assert!(read == bytes(length).split_off(position.min(length)), "{length} bytes from {position}");
             }
         }
     }
 
     #[test]
     fn who_has_to_wait_reads_more_at_a_time_and_who_is_not_wanted_leaves_a_disk_that_hangs() {
-        let (file, (hold, held)) = (lane(100 * FIRST_PIECE), channel::<()>());
+        let (file, (hold, held)) = (lane(100 * FIRST_CHUNK), channel::<()>());
         let (slow, reading) = (file.clone(), channel());
         let (task, result) = decode(move |task| {
-            let mut file = ReadAhead::new(slow.clone(), task, Piece::default(), FIRST_PIECE);
-            let (mut place, mut some) = (0, vec![0; 4 * FIRST_PIECE]);
-            while file.size < LARGEST_PIECE {
+            let mut file = ReadAhead::new(slow.clone(), task, FileChunk::default(), FIRST_CHUNK);
+            let (mut position, mut some) = (0, vec![0; 4 * FIRST_CHUNK]);
+            while file.size < LARGEST_CHUNK {
                 slow.call(|_| std::thread::sleep(Duration::from_millis(20)));
-                place += file.read(place, u64::MAX, &mut some).unwrap() as u64;
+                position += file.read(position, u64::MAX, &mut some).unwrap() as u64;
             }
             reading.0.send(()).unwrap();
             slow.call(move |_| _ = held.recv());
             loop {
-                match file.read(place, u64::MAX, &mut some) {
-                    Ok(read) => place += read as u64,
+                match file.read(position, u64::MAX, &mut some) {
+                    Ok(read) => position += read as u64,
                     Err(error) => return error.to_string(),
                 }
             }
@@ -317,7 +324,7 @@ pub mod tests {
         let (_task, result) = decode(|task| {
             let file = lane(10);
             file.call(|_| std::panic::resume_unwind(Box::new("a fault")));
-            ReadAhead::new(file, task, Piece::default(), FIRST_PIECE).read(0, u64::MAX, &mut [0]).is_err()
+            ReadAhead::new(file, task, FileChunk::default(), FIRST_CHUNK).read(0, u64::MAX, &mut [0]).is_err()
         });
         assert!(result.recv_timeout(SOON).expect("it ends"));
     }

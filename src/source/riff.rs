@@ -9,9 +9,9 @@ use symphonia::core::audio::AudioSpec;
 use symphonia::default::formats::{AiffReader, WavReader};
 
 use super::body::{Body, SharedBody};
-use super::container::{Contained, Extent, Window};
-use super::decode::{About, Block, Piece, Step, damaged, unsupported};
-use super::file::{self, Within};
+use super::container::{Extent, SymphoniaFile, Window};
+use super::decode::{Block, FileDecoder, FileDetails, Step, damaged, unsupported};
+use super::files::{self, EmbeddedFrames};
 use super::flac::{self, Flac};
 use super::metadata::Tag;
 use super::raw::{self, Raw, RawDecoder};
@@ -71,7 +71,7 @@ pub enum Riff {
 
 impl Riff {
     /// Returns the kind of file that begins with `head`, if any.
-    pub fn begins(head: &[u8]) -> Option<Self> {
+    pub fn detect(head: &[u8]) -> Option<Self> {
         if head.starts_with(&W64_FILE[..12]) {
             return Some(Self::W64);
         }
@@ -84,17 +84,18 @@ impl Riff {
     }
 
     /// Opens the file that begins at the body's position.
-    pub fn open(self, shared: &SharedBody) -> Result<Box<dyn Piece>> {
+    pub fn open(self, shared: &SharedBody) -> Result<Box<dyn FileDecoder>> {
         let mut body = shared.get();
         let header = self.header();
-        let end = body.place() + (header as u64).saturating_add(self.chunk(&mut body).map_or(0, |chunk| chunk.length));
+        let end =
+            body.position() + (header as u64).saturating_add(self.chunk(&mut body).map_or(0, |chunk| chunk.length));
         let kind = body.peek(header + KIND).get(header..).unwrap_or_default().to_vec();
         body.skip((header + if self == Self::W64 { W64_FILE.len() } else { KIND }) as u64);
-        let Parts { format, samples } = self.parts(&mut body, end)?;
+        let Headers { format, samples } = self.parts(&mut body, end)?;
         if body.metadata().is_some() && body.is_seekable() {
-            let from = body.place();
+            let from = body.position();
             let align = self.align(&format);
-            let mut behind = Samples { riff: self, length: samples, align, end, is_given: false };
+            let mut behind = SampleData { riff: self, length: samples, align, end, is_given: false };
             let length = behind.more(&mut body);
             body.skip(length);
             behind.finish(&mut body);
@@ -107,35 +108,35 @@ impl Riff {
         }
         let align = self.align(&format);
         let stated = samples.filter(|_| self.is_linear(&format)).map(|bytes| bytes / align);
-        let extent = Samples { riff: self, length: samples, align, end, is_given: false };
+        let extent = SampleData { riff: self, length: samples, align, end, is_given: false };
         if let Some(info) = self.frames(&format, &head) {
             // Frames begin anywhere.
-            let window = Window::new(shared, info, Samples { align: 1, ..extent });
-            return Ok(Box::new(Within::open(shared, window)?));
+            let window = Window::new(shared, info, SampleData { align: 1, ..extent });
+            return Ok(Box::new(EmbeddedFrames::open(shared, window)?));
         }
         if let Some(raw) = self.raw(&format) {
             let rate = self.word(&format, 4).unwrap_or(0) as u32;
-            return Ok(Box::new(Plain::new(shared, extent, raw, rate, self.channels(&format).into())));
+            return Ok(Box::new(RawSamples::new(shared, extent, raw, rate, self.channels(&format).into())));
         }
         Ok(match self {
             Self::Wav | Self::W64 => {
                 let head =
                     [&b"RIFF\xff\xff\xff\xffWAVEfmt "[..], &le(&format), &format, b"data\xff\xff\xff\xff"].concat();
                 let window = Window::new(shared, head, extent);
-                Box::new(Contained::open::<WavReader<'_>>(window, false)?.with_samples(stated))
+                Box::new(SymphoniaFile::open::<WavReader<'_>>(window, false)?.with_samples(stated))
             }
             Self::Aiff => {
                 let length = (format.len() as u32).to_be_bytes();
                 let samples = b"SSND\xff\xff\x00\x00\0\0\0\0\0\0\0\0";
                 let head = [&b"FORM\xff\xff\xff\xff"[..], &kind, b"COMM", &length, &format, samples].concat();
                 let window = Window::new(shared, head, extent);
-                Box::new(Contained::open::<AiffReader<'_>>(window, false)?.with_samples(stated))
+                Box::new(SymphoniaFile::open::<AiffReader<'_>>(window, false)?.with_samples(stated))
             }
         })
     }
 
     /// Finds the format chunk and goes to the samples.
-    fn parts(self, body: &mut Body, end: u64) -> Result<Parts> {
+    fn parts(self, body: &mut Body, end: u64) -> Result<Headers> {
         let (mut format, mut long) = (None, None);
         // The position of the samples, if they came before their format.
         let mut passed = None;
@@ -145,7 +146,7 @@ impl Riff {
             match &chunk.name {
                 b"data" | b"SSND" => {
                     let offset = if self == Self::Aiff { 8 + self.word(body.peek(8), 0).unwrap_or(0) } else { 0 };
-                    let samples = (body.place() + offset, self.samples(&chunk, offset, long, body));
+                    let samples = (body.position() + offset, self.samples(&chunk, offset, long, body));
                     match (&format, body.is_seekable()) {
                         (None, true) => passed = Some(samples),
                         (None, false) => return Err(damaged("the samples come before their format")),
@@ -160,14 +161,14 @@ impl Riff {
                 b"ds64" => long = body.peek(16).last_chunk().map(|length| u64::from_le_bytes(*length)),
                 _ => {}
             }
-            if let (Some(format), Some((place, samples))) = (&mut format, passed) {
-                match place.checked_sub(body.place()) {
+            if let (Some(format), Some((position, samples))) = (&mut format, passed) {
+                match position.checked_sub(body.position()) {
                     Some(on) => {
                         body.skip(on);
                     }
-                    None => body.seek(place),
+                    None => body.seek(position),
                 }
-                return Ok(Parts { format: std::mem::take(format), samples });
+                return Ok(Headers { format: std::mem::take(format), samples });
             }
             self.pass(body, chunk.length, end);
         }
@@ -196,7 +197,7 @@ impl Riff {
         match self.short(format, 0) {
             _ if self == Self::Aiff => None,
             LAYERS_1_AND_2 | LAYER_3 | ADTS => Some(Vec::new()),
-            FLAC if Flac::begins(head) => Some(Vec::new()),
+            FLAC if Flac::detect(head) => Some(Vec::new()),
             FLAC => Some([flac::STREAM_INFO_ALONE, format.get(FLAC_INFO)?].concat()),
             _ => None,
         }
@@ -241,13 +242,13 @@ impl Riff {
         align.max(1)
     }
 
-    fn short(self, bytes: &[u8], place: usize) -> u16 {
-        let short = bytes.get(place..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+    fn short(self, bytes: &[u8], position: usize) -> u16 {
+        let short = bytes.get(position..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
         if self == Self::Aiff { u16::from_be_bytes(short) } else { u16::from_le_bytes(short) }
     }
 
-    fn word(self, bytes: &[u8], place: usize) -> Option<u64> {
-        let word = bytes.get(place..)?.first_chunk()?;
+    fn word(self, bytes: &[u8], position: usize) -> Option<u64> {
+        let word = bytes.get(position..)?.first_chunk()?;
         Some(u64::from(if self == Self::Aiff { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) }))
     }
 
@@ -281,10 +282,10 @@ impl Riff {
     /// Skips a chunk, or goes to the samples within it if its length is impossible: it extends beyond the `end` of the file, or no chunk
     /// follows.
     fn pass(self, body: &mut Body, length: u64, end: u64) {
-        let place = body.place();
+        let position = body.position();
         // A file that does not state its end is believed to have none.
-        let end = Some(end).filter(|end| *end > place && *end - place < UNKNOWN);
-        let fits = |at: u64, length: u64| end.is_some_and(|end| place + at + length <= end);
+        let end = Some(end).filter(|end| *end > position && *end - position < UNKNOWN);
+        let fits = |at: u64, length: u64| end.is_some_and(|end| position + at + length <= end);
         let looked = body.peek(length.min(MAX_SEARCH) as usize + 1 + CHUNK_HEADER);
         let follows = |at: usize| {
             let Some(next) = looked.get(at..).filter(|next| next.len() >= CHUNK_HEADER) else { return true };
@@ -317,17 +318,17 @@ impl Riff {
         self.pad(body, length);
     }
 
-    /// Skips the padding behind a chunk of this length. Chunks begin at even places, in W64 at multiples of 8; some writers forget it.
+    /// Skips the padding behind a chunk of this length. Chunks begin at even positions, in W64 at multiples of 8; some writers forget it.
     fn pad(self, body: &mut Body, length: u64) {
         let head = body.peek(tags::HEAD);
-        if !self.is_chunk(head) && !file::begins(head) {
+        if !self.is_chunk(head) && !files::detect(head) {
             let align = if self == Self::W64 { 8 } else { 2 };
             body.skip(length.wrapping_neg() % align);
         }
     }
 }
 
-struct Parts {
+struct Headers {
     format: Vec<u8>,
     /// The length of the samples, if it is known.
     samples: Option<u64>,
@@ -367,7 +368,7 @@ fn le(bytes: &[u8]) -> [u8; 4] {
 }
 
 /// The samples, and the chunks behind them.
-struct Samples {
+struct SampleData {
     riff: Riff,
     /// The length in bytes, if it is known; otherwise they go to the end of the body.
     length: Option<u64>,
@@ -377,7 +378,7 @@ struct Samples {
     is_given: bool,
 }
 
-impl Extent for Samples {
+impl Extent for SampleData {
     fn more(&mut self, _body: &mut Body) -> u64 {
         match self.length {
             _ if std::mem::replace(&mut self.is_given, true) => 0,
@@ -398,10 +399,10 @@ impl Extent for Samples {
         self.riff.pad(body, length);
         while let Some(chunk) = self.riff.chunk(body) {
             let header = self.riff.header();
-            let end = (body.place() + header as u64).saturating_add(chunk.length);
+            let end = (body.position() + header as u64).saturating_add(chunk.length);
             let head = body.peek(header);
             let is_inside = has_name(head) && end <= self.end;
-            if file::begins(head) || !(is_inside || self.riff.is_chunk(head)) {
+            if files::detect(head) || !(is_inside || self.riff.is_chunk(head)) {
                 break;
             }
             body.consume(header);
@@ -413,9 +414,9 @@ impl Extent for Samples {
 }
 
 /// A WAV of raw samples.
-struct Plain {
+struct RawSamples {
     body: SharedBody,
-    samples: Samples,
+    samples: SampleData,
     raw: Raw,
     decoder: RawDecoder,
     spec: AudioSpec,
@@ -428,8 +429,8 @@ struct Plain {
     is_over: bool,
 }
 
-impl Plain {
-    fn new(body: &SharedBody, mut samples: Samples, raw: Raw, rate: u32, channels: usize) -> Self {
+impl RawSamples {
+    fn new(body: &SharedBody, mut samples: SampleData, raw: Raw, rate: u32, channels: usize) -> Self {
         let left = samples.more(&mut body.get());
         let (spec, frame) = (raw::spec(rate, channels), raw.bytes() * channels);
         let stated = samples.length.map(|bytes| bytes / frame as u64 * raw.samples() as u64);
@@ -438,22 +439,22 @@ impl Plain {
     }
 }
 
-impl Piece for Plain {
+impl FileDecoder for RawSamples {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         if self.is_over {
             return Ok(Step::End);
         }
         let mut body = self.body.get();
         body.peek(self.frame);
-        let there = (body.ahead().len() as u64).min(self.left) as usize / self.frame;
+        let there = (body.buffered().len() as u64).min(self.left) as usize / self.frame;
         let length = there.min(AT_A_TIME) * self.frame;
         if length == 0 {
             self.is_over = true;
             self.left -= body.skip(self.left);
-            return Ok(Step::LeftOut(self.samples.finish(&mut body)));
+            return Ok(Step::Discarded(self.samples.finish(&mut body)));
         }
         block.spec.clone_from(&self.spec);
-        self.decoder.decode(&body.ahead()[..length], &mut block.samples);
+        self.decoder.decode(&body.buffered()[..length], &mut block.samples);
         body.consume(length);
         self.left -= length as u64;
         Ok(Step::Block)
@@ -463,13 +464,13 @@ impl Piece for Plain {
         // Each sample is coded by itself, except in G.722.
         let stated = self.stated.filter(|stated| to < *stated && self.raw.samples() == 1)?;
         let frame = self.frame as u64;
-        let came = stated - self.left / frame;
-        let skipped = self.body.get().skip(to.checked_sub(came)? * frame);
+        let received = stated - self.left / frame;
+        let skipped = self.body.get().skip(to.checked_sub(received)? * frame);
         self.left -= skipped;
-        Some(came + skipped / frame)
+        Some(received + skipped / frame)
     }
 
-    fn about(&mut self) -> About {
+    fn details(&mut self) -> FileDetails {
         let codec = match self.raw {
             Raw::Pcm16 => "pcm_s16le",
             Raw::F32 => "pcm_f32le",
@@ -477,7 +478,7 @@ impl Piece for Plain {
             Raw::G711(Law::A) => "pcm_alaw",
             Raw::G722 => "g722",
         };
-        About { codec, samples: self.stated, ..About::default() }
+        FileDetails { codec, samples: self.stated, ..FileDetails::default() }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
@@ -489,8 +490,8 @@ impl Piece for Plain {
 mod tests {
     use std::io::Cursor;
 
-    use super::super::decode::{Decode, Label};
-    use super::super::file::Files;
+    use super::super::decode::{Decode, FormatHint};
+    use super::super::files::Files;
     use super::super::read_ahead::tests::{SOON, decode};
     use super::*;
     use crate::error::Code;
@@ -524,7 +525,7 @@ mod tests {
     fn played(bytes: Vec<u8>) -> (Vec<f32>, Option<Code>) {
         let (_task, result) = decode(move |task| {
             let (mut all, body) = (Vec::new(), Body::new(Box::new(Cursor::new(bytes)), task));
-            let mut files = match Files::open(body, &Label::default()) {
+            let mut files = match Files::open(body, &FormatHint::default()) {
                 Ok(files) => files,
                 Err(error) => return (all, Some(error.code)),
             };

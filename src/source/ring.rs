@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use super::driver_notifier::DriverNotifier;
 use super::fetch::NowPlaying;
-use super::levelling::Measured;
-use super::progress::Progress;
+use super::levelling::MeasuredLoudness;
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{self, Waker, turn_is_over};
@@ -17,24 +17,24 @@ use crate::sync::{AtomicBool as Flag, fence};
 
 /// The state shared by a decode task and its reader.
 #[derive(Debug, Default)]
-pub struct Shared {
+pub struct SourceState {
     /// The outcome of the source; empty while it goes on.
     pub outcome: OnceLock<Result<()>>,
-    /// The place in the source where a pass of the clip ends; empty until the first one did.
+    /// The position in the source where a pass of the clip ends; empty until the first one did.
     pub end: OnceLock<Samples>,
     /// The ringing of the filter before the first sample, added to the reader that precedes this one (`Resampler`); set before that sample
     /// is in the ring, if it is the source's own first.
     pub pre_ring: OnceLock<Vec<f32>>,
     /// The ringing behind the last sample; set before `outcome`, if it is the source's own last.
     pub post_ring: OnceLock<Vec<f32>>,
-    /// The arrival of the source's first byte, by [`Progress::wall`].
+    /// The arrival of the source's first byte, by [`DriverNotifier::wall`].
     pub first_byte: OnceLock<Samples>,
     /// True once a sample of the source was decoded.
     pub has_sounded: AtomicBool,
     /// The samples per channel that have to wait before a stream is played; more than the usual.
-    pub wanted: AtomicUsize,
+    pub prebuffer_target: AtomicUsize,
     /// The measured loudness of the source, if that is asked for.
-    pub measured: Measured,
+    pub measured: MeasuredLoudness,
     /// True once the reader was dropped.
     pub cancelled: Arc<AtomicBool>,
     /// The source's metadata, each with the first sample of this reader that it applies to.
@@ -43,14 +43,14 @@ pub struct Shared {
     /// True while the decode task waits for room in the ring.
     full: Flag,
     /// True if something moved that a waiting clock was not notified of; used by the decode task only.
-    untold: AtomicBool,
+    has_unreported: AtomicBool,
 }
 
-// The two sides must not miss each other: each writes first (the flag here, the ring's place there) and then looks at
+// The two sides must not miss each other: each writes first (the flag here, the ring's position there) and then looks at
 // what the other wrote. With the fences at least one of them sees the other, so the decode task stays awake or is woken.
-impl Shared {
+impl SourceState {
     /// For the decode task: adds metadata that applies from this sample on.
-    pub fn tell(&self, from: Samples, metadata: NowPlaying) {
+    pub fn push_metadata(&self, from: Samples, metadata: NowPlaying) {
         self.metadata.lock().push_back((from, metadata));
         self.has_metadata.store(true, Ordering::Release);
     }
@@ -87,47 +87,48 @@ impl Shared {
 
 /// A source's view of the decode task that reads it.
 #[derive(Clone)]
-pub struct Reading {
+pub struct DecodeContext {
     pub waker: Waker,
-    pub shared: Arc<Shared>,
-    pub progress: Arc<Progress>,
+    pub shared: Arc<SourceState>,
+    pub notifier: Arc<DriverNotifier>,
 }
 
-impl Reading {
+impl DecodeContext {
     /// Fails once the reader was dropped.
     pub fn check(&self) -> Result<()> {
-        match self.shared.cancelled.load(Ordering::Acquire) {
-            true => Err(SpeakerError::new(Code::Closed, "cancelled")),
-            false => Ok(()),
+        if self.shared.cancelled.load(Ordering::Acquire) {
+            Err(SpeakerError::new(Code::Closed, "cancelled"))
+        } else {
+            Ok(())
         }
     }
 
     /// Notes the arrival of the source's first byte.
-    pub fn has_bytes(&self) {
-        self.shared.first_byte.get_or_init(|| self.progress.wall());
+    pub fn note_first_byte(&self) {
+        self.shared.first_byte.get_or_init(|| self.notifier.wall_time());
     }
 
     /// Notes that a sample of the source was decoded.
-    pub fn has_sounded(&self) {
+    pub fn note_sound(&self) {
         self.shared.has_sounded.store(true, Ordering::Relaxed);
     }
 
     /// Notes a change for a clock that waits for sources: new samples in the ring, or a stream whose writer is behind. The clock is
     /// notified when the decode task yields its thread or ends: to notify it of every piece would cost more than to mix it.
-    pub fn has_news(&self) {
-        self.shared.untold.store(self.progress.eager, Ordering::Relaxed);
+    pub fn note_change(&self) {
+        self.shared.has_unreported.store(self.notifier.waits_for_sources, Ordering::Relaxed);
     }
 
     /// Yields the thread until the waker is used, as [`suspend`](runtime::suspend) does.
     pub fn suspend(&self) {
-        if self.shared.untold.swap(false, Ordering::Relaxed) {
-            self.progress.tell();
+        if self.shared.has_unreported.swap(false, Ordering::Relaxed) {
+            self.notifier.notify();
         }
         runtime::suspend();
     }
 
     /// Yields to the other decode tasks of its thread if this one has run for long; fails once the reader was dropped.
-    pub fn take_turns(&self) -> Result<()> {
+    pub fn yield_if_due(&self) -> Result<()> {
         if turn_is_over() {
             self.waker.wake();
             self.suspend();
@@ -145,12 +146,12 @@ mod models {
     #[test]
     fn loom_a_decode_task_sees_the_room_that_was_made_or_is_woken() {
         loom::model(|| {
-            let shared = Arc::<Shared>::default();
+            let shared = Arc::<SourceState>::default();
             // The position in the ring up to which samples were taken, written and read as rtrb does.
             let taken = Arc::new(AtomicUsize::new(0));
-            let (mixer, place) = (shared.clone(), taken.clone());
+            let (mixer, position) = (shared.clone(), taken.clone());
             let mixer = spawn(move || {
-                place.store(1, Ordering::Release);
+                position.store(1, Ordering::Release);
                 mixer.is_waiting()
             });
             let waits = shared.must_wait(|| taken.load(Ordering::Acquire) == 0);

@@ -25,18 +25,18 @@ impl Default for Section {
 }
 
 impl Section {
-    /// Returns the section that is left after a seek to `place`, with `played` samples played before.
-    pub fn sought(self, place: Samples, played: Samples, end: Option<Samples>) -> Self {
+    /// Returns the section that is left after a seek to `position`, with `played` samples played before.
+    pub fn sought(self, position: Samples, played: Samples, end: Option<Samples>) -> Self {
         let (done, _) = self.progress(played, end);
-        Self { from: place, passes: self.passes.saturating_sub(done).max(1), ..self }
+        Self { from: position, passes: self.passes.saturating_sub(done).max(1), ..self }
     }
 
-    /// Returns the place in the source after `played` samples of it; `end` is where its passes turned out to end.
-    pub fn place(&self, played: Samples, end: Option<Samples>) -> Samples {
+    /// Returns the position in the source after `played` samples of it; `end` is where its passes turned out to end.
+    pub fn position(&self, played: Samples, end: Option<Samples>) -> Samples {
         self.progress(played, end).1
     }
 
-    /// Returns the number of finished passes, and the place in the current one.
+    /// Returns the number of finished passes, and the position in the current one.
     fn progress(&self, played: Samples, end: Option<Samples>) -> (u64, Samples) {
         let end = end.unwrap_or(Samples::MAX);
         let first = end.saturating_sub(self.from);
@@ -45,10 +45,7 @@ impl Section {
         }
         let length = end.saturating_sub(self.start).max(1);
         let done = 1 + (played - first) / length;
-        match done < self.passes {
-            true => (done, self.start + (played - first) % length),
-            false => (done, end),
-        }
+        if done < self.passes { (done, self.start + (played - first) % length) } else { (done, end) }
     }
 }
 
@@ -57,7 +54,7 @@ pub struct Pass {
     from: Samples,
     end: Samples,
     channels: usize,
-    /// The place of the next sample.
+    /// The position of the next sample.
     at: Samples,
     /// True if the source goes on behind the end.
     is_cut: bool,
@@ -81,8 +78,8 @@ pub struct Rings {
 }
 
 /// A finished pass.
-pub struct Over {
-    /// The place of its end.
+pub struct FinishedPass {
+    /// The position of its end.
     pub end: Samples,
     is_cut: bool,
     kept: Option<Vec<f32>>,
@@ -119,7 +116,9 @@ impl Pass {
         self.at += wanted;
         self.is_cut = wanted < length;
         self.kept = self.kept.take().filter(|kept| kept.len() + pcm.len() <= RING * self.channels);
-        self.kept.iter_mut().for_each(|kept| kept.extend_from_slice(pcm));
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(pcm);
+        }
         if self.hold > 0 {
             self.held.append(pcm);
             let free = self.held.len().saturating_sub(self.hold * self.channels);
@@ -128,18 +127,18 @@ impl Pass {
         !self.is_cut
     }
 
-    /// Returns the place where it begins.
+    /// Returns the position where it begins.
     pub fn from(&self) -> Samples {
         self.from
     }
 
-    /// Goes on with the sample at another place; none before it is needed.
-    pub fn go_on_at(&mut self, place: Samples) {
-        self.at = place;
+    /// Goes on with the sample at another position; none before it is needed.
+    pub fn skip_to(&mut self, position: Samples) {
+        self.at = position;
     }
 
-    /// Moves the current place back by this many samples: the decoder turned out to be nearer to the start.
-    pub fn go_back(&mut self, samples: Samples) {
+    /// Moves the current position back by this many samples: the decoder turned out to be nearer to the start.
+    pub fn move_back(&mut self, samples: Samples) {
         self.at = self.at.saturating_sub(samples);
     }
 
@@ -150,7 +149,7 @@ impl Pass {
 
     /// Emits the samples held back, faded out where that is asked for or the cut needs it. `rings` are those of the source, if its own end
     /// was reached.
-    pub fn finish(self, pcm: &mut Vec<f32>, rings: Option<Rings>) -> Over {
+    pub fn finish(self, pcm: &mut Vec<f32>, rings: Option<Rings>) -> FinishedPass {
         let Self { at: end, is_cut, is_joined, channels, held, kept, .. } = self;
         let fall = match (is_joined, is_cut) {
             (true, _) => 0,
@@ -169,13 +168,13 @@ impl Pass {
             let both = pcm.iter_mut().rev().zip(pre.iter().rev());
             both.for_each(|(sample, ring)| *sample += ring);
         }
-        Over { end, is_cut, kept, rings }
+        FinishedPass { end, is_cut, kept, rings }
     }
 }
 
-impl Over {
+impl FinishedPass {
     /// Returns true if it can be played again from memory.
-    pub fn is_kept(&self) -> bool {
+    pub fn is_repeatable(&self) -> bool {
         self.kept.is_some()
     }
 
@@ -185,7 +184,7 @@ impl Over {
     }
 
     /// Plays it once more as `pass`.
-    pub fn again(&self, pass: Pass, pcm: &mut Vec<f32>) {
+    pub fn repeat(&self, pass: Pass, pcm: &mut Vec<f32>) {
         let held = self.kept.clone().unwrap_or_default();
         Pass { at: self.end, is_cut: self.is_cut, held, ..pass }.finish(pcm, self.rings.clone());
     }
@@ -199,8 +198,8 @@ pub struct Seam {
 }
 
 impl Seam {
-    pub fn after(over: &Over, section: &Section) -> Self {
-        let ring = over.post_ring().filter(|_| section.start == 0);
+    pub fn after(finished: &FinishedPass, section: &Section) -> Self {
+        let ring = finished.post_ring().filter(|_| section.start == 0);
         Self { ring: ring.unwrap_or_default().to_vec(), added: 0 }
     }
 
@@ -228,7 +227,7 @@ mod tests {
                 break;
             }
         }
-        let Over { end, .. } = pass.finish(&mut heard, None);
+        let FinishedPass { end, .. } = pass.finish(&mut heard, None);
         (heard, end)
     }
 
@@ -267,14 +266,14 @@ mod tests {
                 pass.cut(&mut pcm);
                 heard.append(&mut pcm);
             }
-            let over = pass.finish(&mut heard, Some(rings.clone()));
-            assert_eq!((heard, over.post_ring()), (expected.clone(), Some(&[5.0][..])));
+            let finished = pass.finish(&mut heard, Some(rings.clone()));
+            assert_eq!((heard, finished.post_ring()), (expected.clone(), Some(&[5.0][..])));
             for (is_last, expected) in [(false, expected), (true, vec![1.0; length])] {
                 let mut again = Vec::new();
-                over.again(Pass::new(&section, 0, is_last, 1), &mut again);
+                finished.repeat(Pass::new(&section, 0, is_last, 1), &mut again);
                 assert_eq!(again, expected);
             }
-            let (mut seam, mut next) = (Seam::after(&over, &section), [[1.0; 1]; 2]);
+            let (mut seam, mut next) = (Seam::after(&finished, &section), [[1.0; 1]; 2]);
             next.iter_mut().for_each(|pcm| seam.add(pcm));
             assert_eq!(next, [[6.0], [1.0]]);
         }
@@ -284,13 +283,13 @@ mod tests {
     fn the_place_follows_every_pass_and_what_was_sought() {
         let section = Section { from: 100, start: 100, passes: 3, ..Section::default() };
         let end = Some(300);
-        let places = [0, 199, 200, 399, 400, 599, 600].map(|played| section.place(played, end));
-        assert_eq!(places, [100, 299, 100, 299, 100, 299, 300]);
-        assert_eq!(section.place(70, None), 170, "before the end is known");
+        let positions = [0, 199, 200, 399, 400, 599, 600].map(|played| section.position(played, end));
+        assert_eq!(positions, [100, 299, 100, 299, 100, 299, 300]);
+        assert_eq!(section.position(70, None), 170, "before the end is known");
         let sought = section.sought(250, 210, end);
         assert_eq!((sought.from, sought.passes), (250, 2));
-        assert_eq!([0, 49, 50, 249, 250].map(|played| sought.place(played, end)), [250, 299, 100, 299, 300]);
+        assert_eq!([0, 49, 50, 249, 250].map(|played| sought.position(played, end)), [250, 299, 100, 299, 300]);
         let beyond = Section { passes: 1, ..section }.sought(9_000, 10, end);
-        assert_eq!((beyond.place(0, end), beyond.passes), (300, 1));
+        assert_eq!((beyond.position(0, end), beyond.passes), (300, 1));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::ring::Shared;
+use super::ring::SourceState;
 use crate::audio::{EDGE_FADE, FRAME};
 
 /// The samples that have to arrive before a sound is read: writer and reader advance by one frame each, in any order.
@@ -41,7 +41,7 @@ struct Feeds {
 struct Feed {
     ring: Producer<f32>,
     channels: usize,
-    shared: Arc<Shared>,
+    shared: Arc<SourceState>,
     is_speaking: Arc<AtomicBool>,
 }
 
@@ -52,7 +52,7 @@ impl Speech {
     }
 
     /// Adds interleaved samples. Playbacks without room for them miss them.
-    pub fn put(&self, samples: &[f32]) {
+    pub fn push(&self, samples: &[f32]) {
         let feeds = &mut *self.feeds.lock();
         feeds.all.retain(|feed| !feed.shared.cancelled.load(Ordering::Acquire));
         for feed in &mut feeds.all {
@@ -90,18 +90,14 @@ impl Speech {
     }
 
     /// Returns a reader of the voice from now on, for a session of `channels`. Its end is told by `shared`.
-    pub(super) fn reader(&self, channels: usize, shared: &Arc<Shared>) -> SpeechReader {
+    pub(super) fn reader(&self, channels: usize, shared: &Arc<SourceState>) -> SpeechReader {
         let (producer, ring) = RingBuffer::new(RING * channels);
         let is_speaking = Arc::new(AtomicBool::new(false));
         let mut feeds = self.feeds.lock();
-        match feeds.has_ended {
-            true => _ = shared.outcome.get_or_init(|| Ok(())),
-            false => feeds.all.push(Feed {
-                ring: producer,
-                channels,
-                shared: shared.clone(),
-                is_speaking: is_speaking.clone(),
-            }),
+        if feeds.has_ended {
+            _ = shared.outcome.get_or_init(|| Ok(()))
+        } else {
+            feeds.all.push(Feed { ring: producer, channels, shared: shared.clone(), is_speaking: is_speaking.clone() })
         }
         let underruns = self.underruns.clone();
         let next = VecDeque::new();
@@ -133,7 +129,7 @@ pub struct SpeechReader {
 
 impl SpeechReader {
     /// Returns the samples per channel that are left, if nothing more is said.
-    pub fn left(&self) -> usize {
+    pub fn remaining(&self) -> usize {
         (self.next.len() + self.ring.slots()) / self.channels
     }
 
@@ -146,7 +142,7 @@ impl SpeechReader {
     }
 
     /// Returns the next `frames` samples per channel, interleaved, in the two slices of a ring: silence while nothing is said.
-    pub fn look(&self, frames: usize) -> (&[f32], &[f32]) {
+    pub fn peek(&self, frames: usize) -> (&[f32], &[f32]) {
         let length = frames * self.channels;
         let (first, second) = self.next.as_slices();
         let split = length.min(first.len());
@@ -220,14 +216,14 @@ impl SpeechReader {
 mod tests {
     use super::*;
 
-    fn reader(hub: &Speech, channels: usize) -> (SpeechReader, Arc<Shared>) {
-        let shared = Arc::<Shared>::default();
+    fn reader(hub: &Speech, channels: usize) -> (SpeechReader, Arc<SourceState>) {
+        let shared = Arc::<SourceState>::default();
         (hub.reader(channels, &shared), shared)
     }
 
     fn take(reader: &mut SpeechReader, frames: usize) -> Vec<f32> {
         reader.prepare(frames);
-        let (first, second) = reader.look(frames);
+        let (first, second) = reader.peek(frames);
         let taken = [first, second].concat();
         reader.take(frames);
         taken
@@ -243,16 +239,16 @@ mod tests {
         let hub = Speech::new(1);
         let (mut reader, _) = reader(&hub, 1);
         assert_eq!(take(&mut reader, FRAME), [0.0; FRAME]);
-        hub.put(&frame(1));
+        hub.push(&frame(1));
         assert_eq!(
             take(&mut reader, FRAME),
             [0.0; FRAME],
             "it does not begin at one frame, or the next one would be late"
         );
-        hub.put(&frame(2));
+        hub.push(&frame(2));
         for number in 1..50 {
             assert_eq!(take(&mut reader, FRAME), frame(number));
-            hub.put(&frame(number + 2));
+            hub.push(&frame(number + 2));
         }
         assert_eq!(hub.underruns(), 0);
     }
@@ -261,7 +257,7 @@ mod tests {
     fn what_was_looked_at_stays_until_it_is_taken() {
         let hub = Speech::new(1);
         let (mut reader, _) = reader(&hub, 1);
-        [1, 2].iter().for_each(|number| hub.put(&frame(*number)));
+        [1, 2].iter().for_each(|number| hub.push(&frame(*number)));
         reader.prepare(700);
         assert_eq!(take(&mut reader, 300), frame(1)[..300]);
         assert_eq!(take(&mut reader, 660), frame(1)[300..]);
@@ -271,7 +267,7 @@ mod tests {
     fn a_short_sound_is_read_once_it_is_over_and_silence_is_no_underrun() {
         let hub = Speech::new(1);
         let (mut reader, _) = reader(&hub, 1);
-        hub.put(&frame(1));
+        hub.push(&frame(1));
         hub.fall_silent();
         assert_eq!(take(&mut reader, FRAME), frame(1));
         assert_eq!(take(&mut reader, FRAME), [0.0; FRAME]);
@@ -283,10 +279,10 @@ mod tests {
         let hub = Speech::new(1);
         let (mut reader, _) = reader(&hub, 1);
         let loud = vec![0.5; FRAME];
-        [1, 2].iter().for_each(|_| hub.put(&loud));
+        [1, 2].iter().for_each(|_| hub.push(&loud));
         let mut heard = Vec::new();
         (0..4).for_each(|_| heard.extend(take(&mut reader, FRAME)));
-        [1, 2].iter().for_each(|_| hub.put(&loud));
+        [1, 2].iter().for_each(|_| hub.push(&loud));
         (0..2).for_each(|_| heard.extend(take(&mut reader, FRAME)));
         let step = heard.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
         assert!(step <= 0.5 / EDGE_FADE as f32 + 1e-6, "a click of {step}");
@@ -299,7 +295,7 @@ mod tests {
         let (mut reader, _) = reader(&hub, 1);
         let slow = |n: usize| (n as f32 * 0.001).sin();
         let frame = |number: usize| (number * FRAME..(number + 1) * FRAME).map(slow).collect::<Vec<_>>();
-        (0..8).for_each(|number| hub.put(&frame(number)));
+        (0..8).for_each(|number| hub.push(&frame(number)));
         let heard = take(&mut reader, FRAME);
         // Two frames are left behind the fade: it is at the sixth one.
         assert!((heard[EDGE_FADE] - slow(6 * FRAME + EDGE_FADE)).abs() < 1e-6);
@@ -310,10 +306,10 @@ mod tests {
     fn nobody_who_does_not_read_holds_more_than_a_fifth_of_a_second() {
         let hub = Speech::new(1);
         let (reader, shared) = reader(&hub, 1);
-        (0..100).for_each(|number| hub.put(&frame(number)));
-        assert_eq!(reader.left(), RING);
+        (0..100).for_each(|number| hub.push(&frame(number)));
+        assert_eq!(reader.remaining(), RING);
         shared.cancelled.store(true, Ordering::Release);
-        hub.put(&frame(1));
+        hub.push(&frame(1));
         assert!(hub.feeds.lock().all.is_empty());
     }
 
@@ -323,8 +319,8 @@ mod tests {
         let (mut narrow, _) = reader(&left_and_right, 1);
         let (mut wide, _) = reader(&mono, 2);
         let stereo: Vec<_> = (0..FRAME).flat_map(|_| [0.25, 0.75]).collect();
-        [1, 2].iter().for_each(|_| left_and_right.put(&stereo));
-        [1, 2].iter().for_each(|_| mono.put(&[0.25; FRAME]));
+        [1, 2].iter().for_each(|_| left_and_right.push(&stereo));
+        [1, 2].iter().for_each(|_| mono.push(&[0.25; FRAME]));
         assert_eq!(take(&mut narrow, FRAME), [0.5; FRAME]);
         assert_eq!(take(&mut wide, FRAME), [0.25; 2 * FRAME]);
     }
@@ -333,10 +329,10 @@ mod tests {
     fn the_end_is_told_behind_the_last_sample_and_to_whoever_comes_later() {
         let hub = Speech::new(1);
         let (mut first, shared) = reader(&hub, 1);
-        hub.put(&frame(1));
+        hub.push(&frame(1));
         hub.end();
         assert!(shared.outcome.get().is_some_and(Result::is_ok));
-        assert_eq!((first.left(), take(&mut first, FRAME)), (FRAME, frame(1)));
+        assert_eq!((first.remaining(), take(&mut first, FRAME)), (FRAME, frame(1)));
         assert!(reader(&hub, 1).1.outcome.get().is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes between a download and its decoder: appended as they arrive, readable at any place that has arrived.
+//! The bytes between a download and its decoder: appended as they arrive, readable at any position that has arrived.
 //!
 //! The first bytes stay in memory, for readers that begin again. The others go through memory to a temporary file, on the threads of its
 //! disk, and are read back as a file is. If there is no such file, or its disk is late, they stay in memory.
@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::fetch::{NowPlaying, Parts};
-use super::read_ahead::{Opened, Piece, ReadAhead, sought, wait};
-use super::ring::Reading;
+use super::fetch::{NowPlaying, RangeFetcher};
+use super::read_ahead::{FileChunk, LaneFile, ReadAhead, seek_target, wait};
+use super::ring::DecodeContext;
 use super::spool_budget::SpoolBudget;
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{DISKS, Disk, Lane, Waker};
@@ -53,11 +53,11 @@ const MAX_TITLES: usize = 16;
 const BLOCK: usize = 64 << 10;
 
 /// The size of a read from the temporary file, at first: reads wait behind writes.
-const PIECE: usize = 128 << 10;
+const READ_BYTES: usize = 128 << 10;
 
 /// The length of a body, as far as its server states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
+pub enum BodyLength {
     /// Exactly this many bytes.
     Known(u64),
     /// A body that may have no end: once it exceeds the limit of a source, only the bytes still to be read are kept.
@@ -68,7 +68,7 @@ pub enum Extent {
     Live,
 }
 
-impl Extent {
+impl BodyLength {
     /// Refuses more than the limit of a source.
     pub fn check(self) -> Result<()> {
         match self {
@@ -81,19 +81,19 @@ impl Extent {
 /// A growing body.
 pub struct Spool {
     state: Mutex<State>,
-    /// True if the body has an end, so that any place of it will arrive. Outside the lock, because sessions read it under theirs.
-    may_be_sought: AtomicBool,
+    /// True if the body has an end, so that any position of it will arrive. Outside the lock, because sessions read it under theirs.
+    is_seekable: AtomicBool,
     /// The number of bytes that the server announced.
     announced: OnceLock<u64>,
     /// The means to request any part of the body.
-    parts: OnceLock<Parts>,
+    ranges: OnceLock<RangeFetcher>,
     budget: &'static SpoolBudget,
     /// The longest wait for room while a reader waits for bytes.
-    patience: Duration,
+    room_timeout: Duration,
     /// Notifies the download that there may be room.
-    moved: Notify,
+    room_changed: Notify,
     /// For the threads of the disk, which must not keep a spool alive.
-    this: Weak<Self>,
+    weak_self: Weak<Self>,
 }
 
 struct State {
@@ -101,21 +101,21 @@ struct State {
     disk: OnDisk,
     /// The blocks in memory, behind the head and the part on the disk.
     tail: VecDeque<Arc<Vec<u8>>>,
-    /// The place of the tail's first byte.
+    /// The position of the tail's first byte.
     tail_from: u64,
-    /// True if its extent is unknown, so that it may become endless.
+    /// True if its length is unknown, so that it may become endless.
     may_be_endless: bool,
     /// True if bytes that were read are dropped, and nothing more is written to the disk.
     is_endless: bool,
-    came: u64,
-    /// Titles, each with the place where it begins.
+    received: u64,
+    /// Titles, each with the position where it begins.
     titles: VecDeque<(u64, NowPlaying)>,
-    /// The furthest place that was read or asked for.
+    /// The furthest position that was read or asked for.
     furthest: u64,
     /// The number of decode tasks that wait for bytes.
-    starving: usize,
-    /// The number of decode tasks that read a part that was requested separately.
-    away: usize,
+    waiting_readers: usize,
+    /// The number of decode tasks that read a separate range.
+    range_readers: usize,
     /// True if all of it is needed before any of it can be played.
     is_wanted_whole: bool,
     /// The outcome, once no more comes: an error if the body is incomplete.
@@ -129,28 +129,28 @@ struct State {
 #[derive(Default)]
 struct OnDisk {
     /// Made with the first block that goes there.
-    lane: Option<Arc<Lane<Opened>>>,
+    lane: Option<Arc<Lane<LaneFile>>>,
     length: u64,
     is_writing: bool,
     /// True after a failed write: nothing more goes there.
     has_failed: bool,
 }
 
-/// The distance ahead of the received bytes up to which a reader waits instead of requesting the place separately: less than a second, at
-/// the speed of a download for which a separate request pays off.
-const WAITED: u64 = 512 << 10;
+/// The distance ahead of the received bytes up to which a reader waits instead of requesting the position separately: less than a second,
+/// at the speed of a download for which a separate request pays off.
+const WAIT_DISTANCE: u64 = 512 << 10;
 
-/// The most parts of a body that one reader requests: a file that needs more leads around in circles, and its reader waits instead.
-const MAX_PARTS: u32 = 32;
+/// The most ranges of a body that one reader requests: a file that needs more leads around in circles, and its reader waits instead.
+const MAX_RANGES: u32 = 32;
 
-/// The bytes at a place in the body.
-enum Found {
+/// The bytes at a position in the body.
+enum Lookup {
     /// This many bytes were copied.
     Bytes(usize),
-    /// They are in the temporary file, which holds the body up to this place.
-    OnDisk(Arc<Lane<Opened>>, u64),
+    /// They are in the temporary file, which holds the body up to this position.
+    OnDisk(Arc<Lane<LaneFile>>, u64),
     /// They have not arrived yet.
-    Nothing,
+    Pending,
     End(Result<()>),
 }
 
@@ -163,11 +163,11 @@ impl Default for State {
             tail_from: HEAD,
             may_be_endless: false,
             is_endless: false,
-            came: 0,
+            received: 0,
             titles: VecDeque::new(),
             furthest: 0,
-            starving: 0,
-            away: 0,
+            waiting_readers: 0,
+            range_readers: 0,
             is_wanted_whole: false,
             end: None,
             content_type: None,
@@ -177,15 +177,15 @@ impl Default for State {
 }
 
 impl State {
-    /// Returns the place before which everything was dropped: the head and the part on the disk at once, and then block by block.
-    fn forgotten(&self) -> u64 {
+    /// Returns the position before which everything was dropped: the head and the part on the disk at once, and then block by block.
+    fn kept_from(&self) -> u64 {
         let is_gone = self.is_endless && self.head.is_empty() && self.disk.lane.is_none();
         if is_gone { self.tail_from } else { 0 }
     }
 
     /// Drops bytes that were read. Returns their number.
-    fn forget(&mut self) -> u64 {
-        let before = self.forgotten();
+    fn drop_read(&mut self) -> u64 {
+        let before = self.kept_from();
         if !self.is_endless || self.disk.is_writing {
             return 0;
         }
@@ -198,53 +198,53 @@ impl State {
             self.tail.pop_front();
             self.tail_from += BLOCK as u64;
         }
-        self.forgotten() - before
+        self.kept_from() - before
     }
 
-    fn find(&self, place: u64, buffer: &mut [u8]) -> Found {
-        let bytes = match place {
-            _ if place >= self.came => return self.end.clone().map_or(Found::Nothing, Found::End),
-            _ if place < self.forgotten() => return Found::End(Err(forgotten())),
-            _ if place < self.head.len() as u64 => &self.head[place as usize..],
-            _ => match place.checked_sub(self.tail_from) {
+    fn find(&self, position: u64, buffer: &mut [u8]) -> Lookup {
+        let bytes = match position {
+            _ if position >= self.received => return self.end.clone().map_or(Lookup::Pending, Lookup::End),
+            _ if position < self.kept_from() => return Lookup::End(Err(no_longer_kept())),
+            _ if position < self.head.len() as u64 => &self.head[position as usize..],
+            _ => match position.checked_sub(self.tail_from) {
                 Some(behind) => &self.tail[behind as usize / BLOCK][behind as usize % BLOCK..],
                 None => {
                     let lane = self.disk.lane.clone().expect("something is there");
-                    return Found::OnDisk(lane, self.tail_from);
+                    return Lookup::OnDisk(lane, self.tail_from);
                 }
             },
         };
         let length = bytes.len().min(buffer.len());
         buffer[..length].copy_from_slice(&bytes[..length]);
-        Found::Bytes(length)
+        Lookup::Bytes(length)
     }
 
     /// Returns true if a reader is waiting, or will be soon.
     fn is_waited_for(&self) -> bool {
-        self.is_wanted_whole || self.came.saturating_sub(self.furthest) < NEAR
+        self.is_wanted_whole || self.received.saturating_sub(self.furthest) < NEAR
     }
 
     /// Returns the number of bytes that may arrive now, the budget aside. Unless a reader waits, the download goes no further ahead and
     /// waits for the disk.
     fn room(&self) -> u64 {
-        // Every reader reads a part elsewhere.
-        if self.away > 0 && self.away >= self.tasks.len() && !self.is_wanted_whole {
+        // Every reader reads a separate range.
+        if self.range_readers > 0 && self.range_readers >= self.tasks.len() && !self.is_wanted_whole {
             return 0;
         }
         if self.is_waited_for() {
             return u64::MAX;
         }
         if self.is_endless {
-            return AHEAD_LIVE.saturating_sub(self.came - self.furthest);
+            return AHEAD_LIVE.saturating_sub(self.received - self.furthest);
         }
-        let in_memory = self.came.saturating_sub(self.tail_from);
+        let in_memory = self.received.saturating_sub(self.tail_from);
         let of_disk = if self.disk.is_writing { (2 * TAIL).saturating_sub(in_memory) } else { u64::MAX };
-        AHEAD.saturating_sub(self.came - self.furthest).min(of_disk)
+        AHEAD.saturating_sub(self.received - self.furthest).min(of_disk)
     }
 
     fn append(&mut self, mut chunk: &[u8]) {
-        self.came += chunk.len() as u64;
-        let has_head = self.forgotten() == 0 && self.tail_from >= HEAD;
+        self.received += chunk.len() as u64;
+        let has_head = self.kept_from() == 0 && self.tail_from >= HEAD;
         let room = if has_head { HEAD as usize - self.head.len() } else { 0 };
         let to_head = chunk.len().min(room);
         self.head.extend_from_slice(&chunk[..to_head]);
@@ -267,17 +267,17 @@ impl State {
 }
 
 impl Spool {
-    /// Makes an empty spool. Its bytes count against `budget`; while a reader waits, the download waits `patience` for room there.
-    pub fn new(budget: &'static SpoolBudget, patience: Duration) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
+    /// Makes an empty spool. Its bytes count against `budget`; while a reader waits, the download waits `room_timeout` for room there.
+    pub fn new(budget: &'static SpoolBudget, room_timeout: Duration) -> Arc<Self> {
+        Arc::new_cyclic(|weak_self| Self {
             state: Mutex::default(),
-            may_be_sought: AtomicBool::new(true),
+            is_seekable: AtomicBool::new(true),
             announced: OnceLock::new(),
-            parts: OnceLock::new(),
+            ranges: OnceLock::new(),
             budget,
-            patience,
-            moved: Notify::new(),
-            this: this.clone(),
+            room_timeout,
+            room_changed: Notify::new(),
+            weak_self: weak_self.clone(),
         })
     }
 
@@ -290,47 +290,47 @@ impl Spool {
         self.state.lock().content_type.clone()
     }
 
-    /// Sets the extent of the body, or refuses it; a body without a length may have no end. Called before the first byte.
-    pub fn announce(&self, extent: Extent) -> Result<()> {
-        self.may_be_sought.store(matches!(extent, Extent::Known(_)), Ordering::Release);
-        if let Extent::Known(length) = extent {
+    /// Sets the length of the body, or refuses it; a body without a length may have no end. Called before the first byte.
+    pub fn announce(&self, body_length: BodyLength) -> Result<()> {
+        self.is_seekable.store(matches!(body_length, BodyLength::Known(_)), Ordering::Release);
+        if let BodyLength::Known(length) = body_length {
             let _ = self.announced.set(length);
         }
         let mut state = self.state.lock();
-        state.may_be_endless = extent == Extent::Unknown;
-        if extent == Extent::Live {
+        state.may_be_endless = body_length == BodyLength::Unknown;
+        if body_length == BodyLength::Live {
             (state.is_endless, state.tail_from) = (true, 0);
         }
-        extent.check()
+        body_length.check()
     }
 
     /// Sets the means to request any part of the body. Called before the first byte.
-    pub fn can_be_asked_for(&self, parts: Parts) {
-        let _ = self.parts.set(parts);
+    pub fn set_range_fetcher(&self, ranges: RangeFetcher) {
+        let _ = self.ranges.set(ranges);
     }
 
     /// Adds metadata that applies to the bytes that follow.
-    pub fn tell(&self, metadata: NowPlaying) {
+    pub fn push_metadata(&self, metadata: NowPlaying) {
         let mut state = self.state.lock();
         if state.titles.len() == MAX_TITLES {
             state.titles.pop_front();
         }
-        let place = state.came;
-        state.titles.push_back((place, metadata));
+        let position = state.received;
+        state.titles.push_back((position, metadata));
     }
 
-    /// Takes the next metadata, if it applies at or before a place.
-    pub fn take_metadata(&self, place: u64) -> Option<NowPlaying> {
+    /// Takes the next metadata, if it applies at or before a position.
+    pub fn take_metadata(&self, position: u64) -> Option<NowPlaying> {
         let mut state = self.state.lock();
         match state.titles.front() {
-            Some((begins, _)) if *begins <= place => state.titles.pop_front().map(|(_, metadata)| metadata),
+            Some((begins, _)) if *begins <= position => state.titles.pop_front().map(|(_, metadata)| metadata),
             _ => None,
         }
     }
 
-    /// Returns true if it has an end, so that any place of it will arrive.
-    pub fn may_be_sought(&self) -> bool {
-        self.may_be_sought.load(Ordering::Acquire)
+    /// Returns true if it has an end, so that any position of it will arrive.
+    pub fn is_seekable(&self) -> bool {
+        self.is_seekable.load(Ordering::Acquire)
     }
 
     /// Returns the number of bytes that the server announced, if it did.
@@ -353,16 +353,16 @@ impl Spool {
     }
 
     /// Appends bytes of a body that can only be read once it is whole, if there is room for them at once.
-    pub fn hold(&self, chunk: &[u8]) -> Result<()> {
+    pub fn append_at_once(&self, chunk: &[u8]) -> Result<()> {
         let mut state = self.state.lock();
         let length = chunk.len() as u64;
-        if state.came + length > MAX_HELD {
+        if state.received + length > MAX_HELD {
             let message = format!(
                 "Expected at most {MAX_HELD} bytes before the index of an MP4 that is written to a stream but received more"
             );
             return Err(SpeakerError::new(Code::SourceTooLarge, message));
         }
-        let taken = self.budget.take(length, state.came < AHEAD);
+        let taken = self.budget.take(length, state.received < AHEAD);
         if taken < length {
             self.budget.give_back(taken);
             return Err(self.full());
@@ -378,7 +378,7 @@ impl Spool {
     async fn take_room(&self, wanted: usize) -> Result<usize> {
         let mut until = None;
         loop {
-            let (moved, freed) = (self.moved.notified(), self.budget.freed());
+            let (room_changed, freed) = (self.room_changed.notified(), self.budget.freed());
             tokio::pin!(freed);
             // Notifications count from here on.
             freed.as_mut().enable();
@@ -387,19 +387,19 @@ impl Spool {
                 if let Some(Err(error)) = &state.end {
                     return Err(error.clone());
                 }
-                state.is_endless |= state.may_be_endless && state.came + wanted as u64 > MAX_BYTES;
+                state.is_endless |= state.may_be_endless && state.received + wanted as u64 > MAX_BYTES;
                 // A body without an end can't be waited for.
                 let is_kept = !state.is_endless || state.is_wanted_whole;
-                if is_kept && (state.is_endless || state.came + wanted as u64 > MAX_BYTES) {
+                if is_kept && (state.is_endless || state.received + wanted as u64 > MAX_BYTES) {
                     return Err(too_large("more"));
                 }
-                let is_small = state.is_waited_for() && state.came - state.forgotten() < AHEAD;
+                let is_small = state.is_waited_for() && state.received - state.kept_from() < AHEAD;
                 match self.budget.take(state.room().min(wanted as u64), is_small) {
-                    0 => state.starving > 0,
+                    0 => state.waiting_readers > 0,
                     taken => return Ok(taken as usize),
                 }
             };
-            until = is_starving.then(|| until.unwrap_or_else(|| Instant::now() + self.patience));
+            until = is_starving.then(|| until.unwrap_or_else(|| Instant::now() + self.room_timeout));
             let late = async {
                 match until {
                     Some(until) => sleep_until(until).await,
@@ -407,7 +407,7 @@ impl Spool {
                 }
             };
             tokio::select! {
-                () = moved => {}
+                () = room_changed => {}
                 () = freed => {}
                 () = late => return Err(self.full()),
             }
@@ -415,7 +415,7 @@ impl Spool {
     }
 
     fn full(&self) -> SpeakerError {
-        let (max, waited) = (self.budget.max(), self.patience.as_millis());
+        let (max, waited) = (self.budget.max(), self.room_timeout.as_millis());
         let message = format!(
             "Expected room for audio within the {max} bytes of all downloads (maxSpoolBytes) but received none for {waited} ms"
         );
@@ -426,7 +426,7 @@ impl Spool {
     fn write_out(&self) {
         let mut state = self.state.lock();
         let OnDisk { is_writing, has_failed, .. } = state.disk;
-        if is_writing || has_failed || state.is_endless || state.came.saturating_sub(state.tail_from) < TAIL {
+        if is_writing || has_failed || state.is_endless || state.received.saturating_sub(state.tail_from) < TAIL {
             return;
         }
         state.disk.is_writing = true;
@@ -434,7 +434,7 @@ impl Spool {
         drop(state);
         let lane = lane.unwrap_or_else(|| Arc::new(DISKS.lane(Disk::of(&std::env::temp_dir()), None)));
         self.state.lock().disk.lane.get_or_insert_with(|| lane.clone());
-        let this = self.this.clone();
+        let this = self.weak_self.clone();
         lane.call(move |file| {
             // The spool is held only during this look: a hanging disk keeps nothing alive but the blocks that it writes.
             let look = |spool: Arc<Self>| {
@@ -443,7 +443,9 @@ impl Spool {
             };
             let Some((length, blocks)) = this.upgrade().map(look) else { return };
             let result = write(file, length, &blocks);
-            this.upgrade().iter().for_each(|spool| spool.written(blocks.len(), &result));
+            if let Some(spool) = this.upgrade() {
+                spool.written(blocks.len(), &result);
+            }
         });
     }
 
@@ -464,14 +466,14 @@ impl Spool {
         }
         drop(state);
         self.write_out();
-        self.moved.notify_one();
+        self.room_changed.notify_one();
     }
 
     /// Ends the body; the first call counts.
     pub fn finish(&self, result: Result<()>) {
         let mut state = self.state.lock();
         if result.is_ok() && !state.is_endless {
-            self.may_be_sought.store(true, Ordering::Release);
+            self.is_seekable.store(true, Ordering::Release);
         }
         state.end.get_or_insert(result);
         state.tasks.iter().for_each(Waker::wake);
@@ -496,23 +498,23 @@ impl Spool {
         matches!(self.state.lock().end, Some(Ok(())))
     }
 
-    /// Notes that a decode task has reached a place.
-    fn reached(&self, place: u64) {
+    /// Notes that a decode task has reached a position.
+    fn note_reached(&self, position: u64) {
         let mut state = self.state.lock();
-        if place > state.furthest {
-            state.furthest = place;
-            let freed = state.forget();
+        if position > state.furthest {
+            state.furthest = position;
+            let freed = state.drop_read();
             drop(state);
             if freed > 0 {
                 self.budget.give_back(freed);
             }
-            self.moved.notify_one();
+            self.room_changed.notify_one();
         }
     }
 
     /// Fails a body without an end that gave no sound within the limit of a source: it would be downloaded for ever.
-    fn check_sound(&self, place: u64, task: &Reading) -> io::Result<()> {
-        if place <= MAX_BYTES || task.shared.has_sounded.load(Ordering::Relaxed) {
+    fn check_sound(&self, position: u64, task: &DecodeContext) -> io::Result<()> {
+        if position <= MAX_BYTES || task.shared.has_sounded.load(Ordering::Relaxed) {
             return Ok(());
         }
         let message = format!("Expected sound within the first {MAX_BYTES} bytes of audioUrl but received none");
@@ -523,19 +525,19 @@ impl Spool {
             state.end = Some(Err(error.clone()));
         }
         drop(state);
-        self.moved.notify_one();
+        self.room_changed.notify_one();
         Err(io::Error::other(error))
     }
 
     /// Waits for more bytes, and notifies the download of the wait.
-    fn starve(&self, task: &Reading) -> io::Result<()> {
+    fn wait_for_more(&self, task: &DecodeContext) -> io::Result<()> {
         let count = |change: fn(&mut usize)| {
-            change(&mut self.state.lock().starving);
-            self.moved.notify_one();
+            change(&mut self.state.lock().waiting_readers);
+            self.room_changed.notify_one();
         };
-        count(|starving| *starving += 1);
+        count(|waiting_readers| *waiting_readers += 1);
         let result = wait(task);
-        count(|starving| *starving -= 1);
+        count(|waiting_readers| *waiting_readers -= 1);
         result
     }
 }
@@ -543,11 +545,11 @@ impl Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         let state = self.state.get_mut();
-        self.budget.give_back(state.came - state.forgotten());
+        self.budget.give_back(state.received - state.kept_from());
     }
 }
 
-fn forgotten() -> SpeakerError {
+fn no_longer_kept() -> SpeakerError {
     let message = "Expected audioUrl to be played on but received another place, and of what has no end none is kept";
     SpeakerError::new(Code::NotSeekable, message)
 }
@@ -560,7 +562,7 @@ fn too_large(received: impl std::fmt::Display) -> SpeakerError {
 }
 
 /// Writes blocks behind the first `length` bytes of the temporary file, which is made if there is none.
-fn write(file: &mut Opened, length: u64, blocks: &[Arc<Vec<u8>>]) -> io::Result<()> {
+fn write(file: &mut LaneFile, length: u64, blocks: &[Arc<Vec<u8>>]) -> io::Result<()> {
     let mut file: &File = match file {
         Some(file) => file,
         // The file has no name, so that nothing is left of it, however the process ends.
@@ -585,19 +587,19 @@ fn write(file: &mut Opened, length: u64, blocks: &[Arc<Vec<u8>>]) -> io::Result<
 pub struct SpoolReader {
     spool: Arc<Spool>,
     position: u64,
-    task: Reading,
+    task: DecodeContext,
     /// The reader of the temporary file.
     file: Option<ReadAhead>,
     /// Set once, before the demuxer opens: it must not meet a source that becomes seekable under it, or the same body would be read in two
     /// ways, depending on the speed of the download.
     seekable: bool,
-    /// The part that was last requested, if any, and the number of further ones allowed.
-    part: Option<Part>,
-    parts: u32,
+    /// The range that was last requested, if any, and the number of further ones allowed.
+    range: Option<RangeReader>,
+    ranges_left: u32,
 }
 
-/// A part of a body, from a place on.
-struct Part {
+/// A reader of a body from a position on, which is requested separately.
+struct RangeReader {
     from: u64,
     reader: Box<SpoolReader>,
     download: AbortHandle,
@@ -605,22 +607,22 @@ struct Part {
     is_read: bool,
 }
 
-impl Part {
-    fn ask(parts: &Parts, from: u64, whole: &Spool, task: &Reading) -> Self {
-        let spool = Spool::new(whole.budget, whole.patience);
+impl RangeReader {
+    fn open(ranges: &RangeFetcher, from: u64, whole: &Spool, task: &DecodeContext) -> Self {
+        let spool = Spool::new(whole.budget, whole.room_timeout);
         spool.attach(&task.waker);
-        let download = parts.from(from, spool.clone());
+        let download = ranges.start(from, spool.clone());
         Self { from, reader: Box::new(SpoolReader::new(spool, task)), download, is_read: false }
     }
 
-    /// Returns true if a place of the body is in it, or will arrive soon.
-    fn has(&self, place: u64) -> bool {
-        let came = self.reader.spool.state.lock().came;
-        (self.from..=self.from + came + WAITED).contains(&place)
+    /// Returns true if a position of the body is in it, or will arrive soon.
+    fn has(&self, position: u64) -> bool {
+        let received = self.reader.spool.state.lock().received;
+        (self.from..=self.from + received + WAIT_DISTANCE).contains(&position)
     }
 }
 
-impl Drop for Part {
+impl Drop for RangeReader {
     fn drop(&mut self) {
         self.download.abort();
         self.reader.spool.detach(&self.reader.task.waker);
@@ -629,60 +631,60 @@ impl Drop for Part {
 
 impl Drop for SpoolReader {
     fn drop(&mut self) {
-        self.read_part(false);
+        self.use_range(false);
     }
 }
 
 impl SpoolReader {
-    pub fn new(spool: Arc<Spool>, task: &Reading) -> Self {
-        let (file, part) = (None, None);
-        Self { spool, position: 0, task: task.clone(), file, seekable: false, part, parts: MAX_PARTS }
+    pub fn new(spool: Arc<Spool>, task: &DecodeContext) -> Self {
+        let (file, range) = (None, None);
+        Self { spool, position: 0, task: task.clone(), file, seekable: false, range, ranges_left: MAX_RANGES }
     }
 
-    /// Makes any place of it readable: late parts are requested separately. Returns false if the server does not support that.
-    pub fn reach(&mut self) -> bool {
-        self.seekable = self.spool.parts.get().is_some();
+    /// Makes any position of it readable: late ones are requested separately. Returns false if the server does not support that.
+    pub fn enable_ranges(&mut self) -> bool {
+        self.seekable = self.spool.ranges.get().is_some();
         self.seekable
     }
 
-    /// Switches to the part, or back.
-    fn read_part(&mut self, is_read: bool) {
-        if let Some(part) = self.part.as_mut().filter(|part| part.is_read != is_read) {
-            part.is_read = is_read;
+    /// Switches to the range, or back.
+    fn use_range(&mut self, is_read: bool) {
+        if let Some(range) = self.range.as_mut().filter(|range| range.is_read != is_read) {
+            range.is_read = is_read;
             let mut state = self.spool.state.lock();
-            state.away = if is_read { state.away + 1 } else { state.away - 1 };
+            state.range_readers = if is_read { state.range_readers + 1 } else { state.range_readers - 1 };
             drop(state);
-            self.spool.moved.notify_one();
+            self.spool.room_changed.notify_one();
         }
     }
 
-    /// Reads from a separate part at a place that the main download has not reached and will not reach soon; `None` where the reader waits
-    /// for the main download instead.
-    fn read_apart(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+    /// Reads from a separate range at a position that the main download has not reached and will not reach soon; `None` where the reader
+    /// waits for the main download instead.
+    fn read_range(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         let spool = self.spool.clone();
-        let parts = spool.parts.get().filter(|_| self.seekable)?;
-        if self.position >= parts.total {
+        let ranges = spool.ranges.get().filter(|_| self.seekable)?;
+        if self.position >= ranges.total {
             return Some(Ok(0));
         }
-        if self.part.as_ref().is_none_or(|part| !part.has(self.position)) {
-            let came = spool.state.lock().came;
-            if self.position < came.saturating_add(WAITED) {
+        if self.range.as_ref().is_none_or(|range| !range.has(self.position)) {
+            let received = spool.state.lock().received;
+            if self.position < received.saturating_add(WAIT_DISTANCE) {
                 return None;
             }
-            self.parts = self.parts.checked_sub(1)?;
-            self.read_part(false);
-            tracing::debug!(place = self.position, "asked for a part of audioUrl");
-            self.part = Some(Part::ask(parts, self.position, &spool, &self.task));
+            self.ranges_left = self.ranges_left.checked_sub(1)?;
+            self.use_range(false);
+            tracing::debug!(position = self.position, "asked for a part of audioUrl");
+            self.range = Some(RangeReader::open(ranges, self.position, &spool, &self.task));
         }
-        self.read_part(true);
-        let part = self.part.as_mut()?;
-        part.reader.position = self.position - part.from;
-        match part.reader.read(buffer) {
-            Err(error) if part.reader.spool.state.lock().came == 0 && self.task.check().is_ok() => {
+        self.use_range(true);
+        let range = self.range.as_mut()?;
+        range.reader.position = self.position - range.from;
+        match range.reader.read(buffer) {
+            Err(error) if range.reader.spool.state.lock().received == 0 && self.task.check().is_ok() => {
                 // The main download will bring it too.
                 tracing::debug!(%error, "no part of audioUrl");
-                self.read_part(false);
-                (self.part, self.parts) = (None, 0);
+                self.use_range(false);
+                (self.range, self.ranges_left) = (None, 0);
                 None
             }
             read => Some(read),
@@ -697,23 +699,23 @@ impl SpoolReader {
         Ok(read > 0)
     }
 
-    /// Waits for the whole body; from then on any place of it can be read.
+    /// Waits for the whole body; from then on any position of it can be read.
     pub fn wait_until_complete(&mut self) -> io::Result<()> {
         self.spool.state.lock().is_wanted_whole = true;
         while !self.spool.is_complete() {
             if let Some(error) = self.spool.failure() {
                 return Err(io::Error::other(error));
             }
-            self.spool.starve(&self.task)?;
+            self.spool.wait_for_more(&self.task)?;
         }
         self.seekable = true;
         Ok(())
     }
 
     /// Reads from the temporary file.
-    fn read_back(&mut self, lane: Arc<Lane<Opened>>, end: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let place = self.position - HEAD;
-        match self.file(lane).read(place, end - HEAD, buffer)? {
+    fn read_back(&mut self, lane: Arc<Lane<LaneFile>>, end: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let position = self.position - HEAD;
+        match self.file(lane).read(position, end - HEAD, buffer)? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             read => Ok(read),
         }
@@ -725,18 +727,18 @@ impl SpoolReader {
             return;
         }
         let behind = self.spool.state.lock().find(HEAD, &mut []);
-        if let Found::OnDisk(lane, end) = behind {
-            self.file(lane).ask(0, end - HEAD);
+        if let Lookup::OnDisk(lane, end) = behind {
+            self.file(lane).start_read(0, end - HEAD);
         }
     }
 
     /// Returns its length, as far as that is known.
     fn length(&self) -> u64 {
-        self.spool.announced().unwrap_or_else(|| self.spool.state.lock().came)
+        self.spool.announced().unwrap_or_else(|| self.spool.state.lock().received)
     }
 
-    fn file(&mut self, lane: Arc<Lane<Opened>>) -> &mut ReadAhead {
-        self.file.get_or_insert_with(|| ReadAhead::new(lane, &self.task, Piece::default(), PIECE))
+    fn file(&mut self, lane: Arc<Lane<LaneFile>>) -> &mut ReadAhead {
+        self.file.get_or_insert_with(|| ReadAhead::new(lane, &self.task, FileChunk::default(), READ_BYTES))
     }
 }
 
@@ -745,26 +747,26 @@ impl Read for SpoolReader {
         let read = loop {
             let found = self.spool.state.lock().find(self.position, buffer);
             match found {
-                Found::Bytes(read) => break read,
-                Found::OnDisk(lane, end) => break self.read_back(lane, end, buffer)?,
-                Found::Nothing => match self.read_apart(buffer) {
+                Lookup::Bytes(read) => break read,
+                Lookup::OnDisk(lane, end) => break self.read_back(lane, end, buffer)?,
+                Lookup::Pending => match self.read_range(buffer) {
                     Some(read) => {
                         let read = read?;
                         self.position += read as u64;
                         return Ok(read);
                     }
                     None => {
-                        self.read_part(false);
-                        self.spool.reached(self.position);
-                        self.spool.starve(&self.task)?;
+                        self.use_range(false);
+                        self.spool.note_reached(self.position);
+                        self.spool.wait_for_more(&self.task)?;
                     }
                 },
-                Found::End(result) => break result.map(|()| 0).map_err(io::Error::other)?,
+                Lookup::End(result) => break result.map(|()| 0).map_err(io::Error::other)?,
             }
         };
         self.position += read as u64;
-        self.read_part(false);
-        self.spool.reached(self.position);
+        self.use_range(false);
+        self.spool.note_reached(self.position);
         self.spool.check_sound(self.position, &self.task)?;
         self.look_ahead();
         Ok(read)
@@ -773,7 +775,7 @@ impl Read for SpoolReader {
 
 impl Seek for SpoolReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.position = sought(to, self.position, || self.length())?;
+        self.position = seek_target(to, self.position, || self.length())?;
         Ok(self.position)
     }
 }
@@ -836,16 +838,16 @@ mod tests {
         read
     }
 
-    fn came(spool: &Spool) -> u64 {
-        spool.state.lock().came
+    fn received(spool: &Spool) -> u64 {
+        spool.state.lock().received
     }
 
     /// Waits until the download stops. Returns the number of bytes received.
     fn settled(spool: &Spool) -> u64 {
         loop {
-            let before = came(spool);
+            let before = received(spool);
             std::thread::sleep(QUIET);
-            if before > 0 && came(spool) == before {
+            if before > 0 && received(spool) == before {
                 return before;
             }
         }
@@ -888,11 +890,11 @@ mod tests {
             reader.wait_until_complete().unwrap();
             assert!(reader.is_seekable() && reader.byte_len() == Some(LONG as u64));
             let mut some = [0; 1_000];
-            let places = [LONG - 1_000, 0, HEAD as usize - 500, LONG / 2, HEAD as usize, LONG / 2 - 1_500];
-            for place in places {
-                reader.seek(SeekFrom::Start(place as u64)).unwrap();
+            let positions = [LONG - 1_000, 0, HEAD as usize - 500, LONG / 2, HEAD as usize, LONG / 2 - 1_500];
+            for position in positions {
+                reader.seek(SeekFrom::Start(position as u64)).unwrap();
                 reader.read_exact(&mut some).unwrap();
-                assert!(some == expected[place..][..1_000], "from {place}");
+                assert!(some == expected[position..][..1_000], "from {position}");
             }
         });
         read.recv_timeout(SOON).expect("it is read");
@@ -960,21 +962,21 @@ mod tests {
     #[test]
     fn what_is_held_is_read_once_it_is_whole_and_has_a_limit() {
         let (spool, body) = (spool(1 << 30), bytes(3 << 20));
-        body.chunks(10_000).for_each(|chunk| spool.hold(chunk).unwrap());
+        body.chunks(10_000).for_each(|chunk| spool.append_at_once(chunk).unwrap());
         spool.finish(Ok(()));
         assert!(read(&spool, u64::MAX).recv_timeout(SOON).unwrap() == (body, None));
         let more = vec![0; MAX_HELD as usize - (3 << 20) + 1];
-        assert_eq!(spool.hold(&more).unwrap_err().code, Code::SourceTooLarge);
+        assert_eq!(spool.append_at_once(&more).unwrap_err().code, Code::SourceTooLarge);
         let small = Spool::new(spool.budget, QUIET);
         small.budget.set_max(3 << 20);
-        assert_eq!(small.hold(&more[..1_000]).unwrap_err().code, Code::SpoolFull);
-        assert_eq!(small.state.lock().came, 0);
+        assert_eq!(small.append_at_once(&more[..1_000]).unwrap_err().code, Code::SpoolFull);
+        assert_eq!(small.state.lock().received, 0);
     }
 
     #[test]
     fn what_has_no_end_is_kept_while_it_is_to_come() {
         let (spool, body) = (spool(1 << 30), bytes(LONG));
-        spool.announce(Extent::Live).unwrap();
+        spool.announce(BodyLength::Live).unwrap();
         let end = fill(&spool, body.clone());
         assert_eq!(settled(&spool), AHEAD_LIVE, "nobody reads it yet");
         assert!(read(&spool, u64::MAX).recv_timeout(SOON).unwrap() == (body, None));
@@ -983,7 +985,7 @@ mod tests {
         assert!(state.disk.lane.is_none() && state.head.is_empty() && state.tail.len() <= 3);
         drop(state);
         assert!(spool.budget.used() <= 3 * BLOCK as u64);
-        assert!(!spool.may_be_sought());
+        assert!(!spool.is_seekable());
         let (heard, error) = read(&spool, u64::MAX).recv_timeout(SOON).unwrap();
         assert!(heard.is_empty() && error.unwrap().contains("of what has no end none is kept"));
         let budget = spool.budget;
@@ -995,18 +997,18 @@ mod tests {
     fn what_has_no_end_and_no_sound_is_refused_where_a_source_would_end() {
         for sounds in [false, true] {
             let (spool, body) = (spool(1 << 30), bytes(LONG));
-            spool.announce(Extent::Live).unwrap();
+            spool.announce(BodyLength::Live).unwrap();
             // As if this much had arrived before.
             let before = MAX_BYTES - (LONG as u64) / 2;
             let mut state = spool.state.lock();
-            (state.came, state.tail_from, state.furthest) = (before, before, before);
+            (state.received, state.tail_from, state.furthest) = (before, before, before);
             drop(state);
             let end = fill(&spool, body.clone());
             let reader = spool.clone();
             let (_, read) = decode(move |task| {
                 reader.attach(&task.waker);
                 if sounds {
-                    task.has_sounded();
+                    task.note_sound();
                 }
                 let mut bytes = Vec::new();
                 let mut reader = SpoolReader::new(reader.clone(), task);
@@ -1015,7 +1017,7 @@ mod tests {
             });
             let (error, heard) = read.recv_timeout(SOON).unwrap();
             let end = end.recv_timeout(SOON).unwrap();
-            spool.state.lock().came -= before;
+            spool.state.lock().received -= before;
             if sounds {
                 assert!(error.is_none() && end.is_ok() && heard == body);
             } else {
@@ -1029,7 +1031,7 @@ mod tests {
     #[test]
     fn what_has_no_end_is_not_waited_for() {
         let spool = spool(1 << 30);
-        spool.announce(Extent::Live).unwrap();
+        spool.announce(BodyLength::Live).unwrap();
         let end = fill(&spool, bytes(LONG));
         let waiting = spool.clone();
         let (_, waited) = decode(move |task| {
@@ -1044,13 +1046,13 @@ mod tests {
     fn what_is_said_waits_for_its_place() {
         let spool = spool(1 << 30);
         let said = |n: usize| NowPlaying { title: Some(n.to_string()), ..NowPlaying::default() };
-        spool.tell(said(0));
+        spool.push_metadata(said(0));
         FETCHES.block_on(spool.append(b"abc")).unwrap();
-        spool.tell(said(1));
+        spool.push_metadata(said(1));
         assert_eq!(spool.take_metadata(2), Some(said(0)));
         assert_eq!(spool.take_metadata(2), None);
         assert_eq!(spool.take_metadata(3), Some(said(1)));
-        (0..100).for_each(|n| spool.tell(said(n)));
+        (0..100).for_each(|n| spool.push_metadata(said(n)));
         assert_eq!(spool.take_metadata(3), Some(said(100 - MAX_TITLES)), "the latest are kept");
     }
 
@@ -1066,12 +1068,12 @@ mod tests {
     #[test]
     fn a_body_beyond_the_limit_is_refused_announced_or_not() {
         let spool = spool(1 << 30);
-        assert_eq!(spool.announce(Extent::Known(MAX_BYTES + 1)).unwrap_err().code, Code::SourceTooLarge);
-        spool.announce(Extent::Bounded).unwrap();
-        assert!(!spool.may_be_sought());
-        spool.announce(Extent::Known(MAX_BYTES)).unwrap();
-        spool.state.lock().came = MAX_BYTES;
+        assert_eq!(spool.announce(BodyLength::Known(MAX_BYTES + 1)).unwrap_err().code, Code::SourceTooLarge);
+        spool.announce(BodyLength::Bounded).unwrap();
+        assert!(!spool.is_seekable());
+        spool.announce(BodyLength::Known(MAX_BYTES)).unwrap();
+        spool.state.lock().received = MAX_BYTES;
         assert_eq!(FETCHES.block_on(spool.append(b"x")).unwrap_err().code, Code::SourceTooLarge);
-        spool.state.lock().came = 0;
+        spool.state.lock().received = 0;
     }
 }

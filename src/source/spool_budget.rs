@@ -22,7 +22,7 @@ struct State {
 }
 
 /// The budget of the process.
-pub static SPOOLS: SpoolBudget = SpoolBudget::new(DEFAULT_BYTES);
+pub static SPOOL_BUDGET: SpoolBudget = SpoolBudget::new(DEFAULT_BYTES);
 
 impl SpoolBudget {
     /// Makes a budget of this many bytes.

@@ -8,14 +8,14 @@ use symphonia::core::audio::AudioSpec;
 use symphonia::core::io::ReadOnlySource;
 
 use super::body::Body;
-use super::decode::{Decode, Label, bounded, empty};
-use super::file::Files;
-use super::pipe::{Outlet, Pipe, PipeReader};
+use super::decode::{Decode, FormatHint, bounded, empty};
+use super::files::Files;
+use super::pipe::{PipeReader, PipeWriter, SuspendingPipeReader};
 use super::prebuffer::Prebuffer;
 use super::raw::{self, Raw, RawDecoder};
-use super::ring::Reading;
+use super::ring::DecodeContext;
 use super::spool::{Spool, SpoolReader};
-use super::spool_budget::SPOOLS;
+use super::spool_budget::SPOOL_BUDGET;
 use super::{caf, mp4};
 use crate::audio::{FRAME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
@@ -40,8 +40,8 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Returns the place in the source where this many bytes end, if it can be told: within a sample, the place where that begins.
-    pub fn place(&self, bytes: u64) -> Option<Samples> {
+    /// Returns the position in the source where this many bytes end, if it can be told: within a sample, the position where that begins.
+    pub fn position(&self, bytes: u64) -> Option<Samples> {
         match self {
             Self::Raw { format, rate, channels } => {
                 let samples = bytes / (format.bytes() * channels) as u64 * format.samples() as u64;
@@ -66,49 +66,46 @@ pub struct Stream {
     /// The format of the bytes.
     pub encoding: Encoding,
     /// The reader's end of the pipe.
-    pub outlet: Arc<Outlet>,
+    pub pipe: Arc<PipeReader>,
     /// The bounds of the prebuffer.
     pub prebuffer: Prebuffer,
 }
 
 impl Stream {
     /// Makes a stream and its writer's end. `more` is true if the writer has something at hand already.
-    pub fn new(encoding: Encoding, more: bool) -> (Arc<Pipe>, Self) {
-        let (pipe, outlet) = Pipe::new(encoding.capacity(), more);
-        (pipe, Self { encoding, outlet, prebuffer: Prebuffer::default() })
+    pub fn new(encoding: Encoding, more: bool) -> (Arc<PipeWriter>, Self) {
+        let (writer, pipe) = PipeWriter::new(encoding.capacity(), more);
+        (writer, Self { encoding, pipe, prebuffer: Prebuffer::default() })
     }
 
     /// Opens the data written after the last flush, on the decode pool: in a file format that is a new file.
-    pub fn open(&self, task: &Reading, label: Label, detailed: bool) -> Result<Box<dyn Decode>> {
-        let mut reader = PipeReader::new(self.outlet.clone(), task.clone());
+    pub fn open(&self, task: &DecodeContext, hint: FormatHint, detailed: bool) -> Result<Box<dyn Decode>> {
+        let mut reader = SuspendingPipeReader::new(self.pipe.clone(), task.clone());
         if !reader.wait_for_bytes().map_err(|error| broken(&error))? {
-            return match self.outlet.is_untouched() {
-                true => Err(empty("the stream")),
-                false => Ok(Box::new(Nothing)),
-            };
+            return if self.pipe.is_untouched() { Err(empty("the stream")) } else { Ok(Box::new(EmptyStream)) };
         }
-        task.has_bytes();
+        task.note_first_byte();
         Ok(match &self.encoding {
             Encoding::Raw { format, rate, channels } => Box::new(RawStream::new(reader, *format, *rate, *channels)),
             Encoding::File(extension) => {
-                let label = Label { extension: extension.clone(), ..label };
+                let hint = FormatHint { extension: extension.clone(), ..hint };
                 let mut body = Body::new(Box::new(ReadOnlySource::new(reader)), task);
                 if mp4::index_comes_behind(&mut body) || caf_table_comes_behind(&mut body) {
-                    body = held(body, task)?;
+                    body = read_whole(body, task)?;
                 }
                 if detailed {
                     body.read_tags();
                 }
-                Box::new(Files::open(body, &label)?)
+                Box::new(Files::open(body, &hint)?)
             }
         })
     }
 }
 
 fn caf_table_comes_behind(body: &mut Body) -> bool {
-    let answer = caf::table_comes_last(|place, into| {
-        let place = place as usize;
-        let bytes = body.peek(place + into.len()).get(place..).unwrap_or_default();
+    let answer = caf::table_comes_last(|position, into| {
+        let position = position as usize;
+        let bytes = body.peek(position + into.len()).get(position..).unwrap_or_default();
         let bytes = bytes.get(..into.len()).ok_or(std::io::ErrorKind::UnexpectedEof)?;
         into.copy_from_slice(bytes);
         Ok(())
@@ -116,12 +113,12 @@ fn caf_table_comes_behind(body: &mut Body) -> bool {
     answer.unwrap_or(false)
 }
 
-/// Waits for the end of a body that can't be played before. Any place of the returned one can be read.
-fn held(mut body: Body, task: &Reading) -> Result<Body> {
-    let spool = Spool::new(&SPOOLS, Duration::ZERO);
+/// Waits for the end of a body that can't be played before. Any position of the returned one can be read.
+fn read_whole(mut body: Body, task: &DecodeContext) -> Result<Body> {
+    let spool = Spool::new(&SPOOL_BUDGET, Duration::ZERO);
     let mut buffer = vec![0; 8 << 10];
     while let read @ 1.. = body.read(&mut buffer) {
-        spool.hold(&buffer[..read])?;
+        spool.append_at_once(&buffer[..read])?;
     }
     if let Some(error) = body.failure() {
         return Err(broken(error));
@@ -133,9 +130,9 @@ fn held(mut body: Body, task: &Reading) -> Result<Body> {
 }
 
 /// A decoder without a sample: a stream that was flushed and then ended.
-struct Nothing;
+struct EmptyStream;
 
-impl Decode for Nothing {
+impl Decode for EmptyStream {
     fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>> {
         Ok(None)
     }

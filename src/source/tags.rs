@@ -24,7 +24,7 @@ const MAX_LYRICS: usize = 1_000_000;
 /// The tags of a body.
 #[derive(Default)]
 pub struct Tags {
-    /// The place up to which the end of a Lyrics3 tag was searched for in vain, so that a text full of beginnings is searched once.
+    /// The position up to which the end of a Lyrics3 tag was searched for in vain, so that a text full of beginnings is searched once.
     without_end: u64,
 }
 
@@ -34,7 +34,9 @@ impl Tags {
     pub fn skip(&mut self, body: &mut Body) -> u64 {
         let mut before = 0;
         while let Some(tag) = self.tag(body) {
-            tag.kind.iter().for_each(|kind| body.note_tag(*kind, 0, tag.length));
+            if let Some(kind) = tag.kind {
+                body.note_tag(kind, 0, tag.length);
+            }
             body.skip(tag.length);
             before = before.max(tag.before);
         }
@@ -51,17 +53,17 @@ impl Tags {
 
     /// Returns the length of a Lyrics3 tag, which is stated at its end or nowhere.
     fn lyrics(&mut self, body: &mut Body) -> Option<u64> {
-        let mut from = self.without_end.saturating_sub(body.place()) as usize;
+        let mut from = self.without_end.saturating_sub(body.position()) as usize;
         loop {
-            let text = body.ahead();
+            let text = body.buffered();
             let end =
                 text.get(from..).and_then(|text| text.windows(9).position(|window| LYRICS_ENDS.contains(&window)));
             if let Some(end) = end {
                 return Some((from + end + 9) as u64);
             }
             from = from.max(text.len().saturating_sub(8));
-            if from > MAX_LYRICS || !body.more() {
-                self.without_end = body.place() + from as u64;
+            if from > MAX_LYRICS || !body.fill() {
+                self.without_end = body.position() + from as u64;
                 return None;
             }
         }
@@ -91,7 +93,7 @@ pub fn read_behind(body: &mut Body) {
 }
 
 /// Returns true if `head` begins a tag.
-pub fn begins(head: &[u8]) -> bool {
+pub fn detect(head: &[u8]) -> bool {
     head.starts_with(LYRICS_BEGIN) || length(head).is_some()
 }
 
@@ -138,13 +140,12 @@ fn ape(header: &[u8; APE_HEADER]) -> Option<Tag> {
         return None;
     }
     // Version 1 has no header, and no meaning for its flags.
-    Some(match version >= 2_000 && flags & IS_HEADER != 0 {
-        true => Tag { kind: Some(Kind::Ape), length: u64::from(size) + APE_HEADER as u64, before: 0 },
-        false => {
-            // The items before it were passed already.
-            let before = u64::from(size).saturating_sub(APE_HEADER as u64);
-            Tag { kind: None, length: APE_HEADER as u64, before }
-        }
+    Some(if version >= 2_000 && flags & IS_HEADER != 0 {
+        Tag { kind: Some(Kind::Ape), length: u64::from(size) + APE_HEADER as u64, before: 0 }
+    } else {
+        // The items before it were passed already.
+        let before = u64::from(size).saturating_sub(APE_HEADER as u64);
+        Tag { kind: None, length: APE_HEADER as u64, before }
     })
 }
 
@@ -231,17 +232,17 @@ mod tests {
         let end = [&b"la"[..], LYRICS_ENDS[0], AUDIO].concat();
         for mut body in bodies(&[text.clone(), end].concat()) {
             let (mut tags, mut looked) = (Tags::default(), 0);
-            while body.place() < text.len() as u64 / 2 {
+            while body.position() < text.len() as u64 / 2 {
                 assert_eq!(tags.skip(&mut body), 0);
                 looked = looked.max(tags.without_end);
                 assert_eq!(tags.without_end, looked, "nothing is looked through again");
-                assert!(body.place().abs_diff(looked) <= MAX_LYRICS as u64 + (32 << 10));
+                assert!(body.position().abs_diff(looked) <= MAX_LYRICS as u64 + (32 << 10));
                 body.consume(LYRICS_BEGIN.len());
             }
             // An end that is near enough is found all the same.
-            while body.place() < text.len() as u64 {
+            while body.position() < text.len() as u64 {
                 tags.skip(&mut body);
-                body.consume(if body.place() < text.len() as u64 { LYRICS_BEGIN.len() } else { 0 });
+                body.consume(if body.position() < text.len() as u64 { LYRICS_BEGIN.len() } else { 0 });
             }
             assert_eq!(body.peek(1_000), AUDIO);
         }

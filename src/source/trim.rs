@@ -21,22 +21,22 @@ impl Trim {
 
     /// Returns the same at twice the rate.
     pub fn doubled(self) -> Self {
-        let [from, end, at] = [self.from, self.end, self.at].map(|place| place.saturating_mul(2));
+        let [from, end, at] = [self.from, self.end, self.at].map(|position| position.saturating_mul(2));
         Self { from, end, at }
     }
 
     /// Returns how many of this many decoded samples per channel are audible.
-    pub fn heard(&self, samples: u64) -> u64 {
+    pub fn audible(&self, samples: u64) -> u64 {
         samples.min(self.end).saturating_sub(self.from)
     }
 
     /// Returns the number, among all that are decoded, of an audible sample.
-    pub fn decoded(&self, heard: u64) -> u64 {
-        self.from.saturating_add(heard)
+    pub fn decoded(&self, audible: u64) -> u64 {
+        self.from.saturating_add(audible)
     }
 
     /// Goes on with a sample, by its number among all that are decoded.
-    pub fn go_on_at(&mut self, decoded: u64) {
+    pub fn skip_to(&mut self, decoded: u64) {
         self.at = decoded;
     }
 
@@ -44,7 +44,8 @@ impl Trim {
     pub fn cut(&mut self, block: &mut Block) {
         let channels = block.spec.channels().count().max(1);
         let samples = block.samples.len() / channels;
-        let within = |place: u64| usize::try_from(place.saturating_sub(self.at)).unwrap_or(usize::MAX).min(samples);
+        let within =
+            |position: u64| usize::try_from(position.saturating_sub(self.at)).unwrap_or(usize::MAX).min(samples);
         let (from, end) = (within(self.from), within(self.end));
         self.at = self.at.saturating_add(samples as u64);
         block.samples.truncate(end * channels);
@@ -62,14 +63,14 @@ mod tests {
     fn both_ends_are_cut_wherever_blocks_end() {
         for at_a_time in [1, 3, 10] {
             let mut trim = Trim::new(4, Some(5));
-            let heard = (0..12).collect::<Vec<_>>().chunks(at_a_time).fold(Vec::new(), |mut heard, frames| {
+            let audible = (0..12).collect::<Vec<_>>().chunks(at_a_time).fold(Vec::new(), |mut audible, frames| {
                 let samples = frames.iter().flat_map(|frame| [*frame as f32, -*frame as f32]).collect();
                 let mut block = Block { spec: AudioSpec::new(48_000, CHANNEL_LAYOUT_STEREO), samples };
                 trim.cut(&mut block);
-                heard.extend(block.samples.chunks(2).map(|pair| pair[0]));
-                heard
+                audible.extend(block.samples.chunks(2).map(|pair| pair[0]));
+                audible
             });
-            assert_eq!(heard, [4.0, 5.0, 6.0, 7.0, 8.0]);
+            assert_eq!(audible, [4.0, 5.0, 6.0, 7.0, 8.0]);
         }
     }
 }

@@ -9,8 +9,8 @@ use speaker_session::error::{Code, Result};
 use speaker_session::g711::Law;
 use speaker_session::runtime::{Pool, Worker};
 use speaker_session::source::{
-    Encoding, FetchLimits, MemoryFile, Opening, Origin, PcmReader, Pipe, Probed, Progress, Raw, Section, Source,
-    Stream, open, probe,
+    DriverNotifier, Encoding, FetchLimits, MemoryFile, Opening, Origin, PcmReader, PipeWriter, Probed, Raw, Section,
+    Source, Stream, open, probe,
 };
 
 use super::random::Random;
@@ -119,12 +119,13 @@ pub fn probed(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> st
     let is_possible = duration_ms.is_none_or(|ms| ms.is_finite() && ms >= 0.0)
         && tagged_lufs.is_none_or(|lufs| (-70.0..=20.0).contains(&lufs))
         && (rate == 0) == (channels == 0);
-    match is_shown && is_possible {
-        true => Ok(()),
-        false => Err(Failure::new(
+    if is_shown && is_possible {
+        Ok(())
+    } else {
+        Err(Failure::new(
             "outcome",
             format!("{rate} Hz, {channels} channels, {duration_ms:?} ms, {tagged_lufs:?} LUFS"),
-        )),
+        ))
     }
 }
 
@@ -153,7 +154,7 @@ impl Bench {
 
     /// Opens something on this pool.
     pub fn open(&self, opening: Opening, channels: usize, eager: bool) -> PcmReader {
-        open(&self.pool, opening, channels, 0, FetchLimits::default(), Arc::new(Progress::new(eager)))
+        open(&self.pool, opening, channels, 0, FetchLimits::default(), Arc::new(DriverNotifier::new(eager)))
     }
 
     /// Starts a decode task of the caller's own.
@@ -243,9 +244,10 @@ fn check_outcome(outcome: Result<()>, seen: &mut Seen) -> std::result::Result<Ou
         Code::Decode | Code::UnsupportedFormat | Code::EmptySource | Code::Truncated | Code::Stream
     );
     let shown = error.message.len() <= MAX_MESSAGE && !error.message.contains(char::is_control);
-    match expected && shown {
-        true => Ok(Err((error.code, error.message))),
-        false => Err(Failure::new("outcome", format!("{:?}: {:.400}", error.code, error.message))),
+    if expected && shown {
+        Ok(Err((error.code, error.message)))
+    } else {
+        Err(Failure::new("outcome", format!("{:?}: {:.400}", error.code, error.message)))
     }
 }
 
@@ -274,7 +276,7 @@ impl Heard {
 
     /// Takes all samples that wait. Returns their number, and true at the end.
     pub fn take(&mut self, reader: &mut PcmReader) -> std::result::Result<(usize, bool), Failure> {
-        let (waiting, ended) = reader.level();
+        let (waiting, ended) = reader.buffered();
         let peek = reader.peek(waiting);
         for slice in [peek.slices().0, peek.slices().1] {
             check_samples(slice)?;
@@ -294,7 +296,7 @@ impl Heard {
 
 /// Writes an input to a pipe, a piece at a time.
 struct Writer<'a> {
-    pipe: Arc<Pipe>,
+    pipe: Arc<PipeWriter>,
     rest: &'a [u8],
     pieces: std::iter::Cycle<std::slice::Iter<'a, usize>>,
 }

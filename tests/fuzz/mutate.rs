@@ -101,10 +101,12 @@ fn edit_tree<S: AsRef<[u8]>>(root: &mut Node, seeds: &[S], most: usize, random: 
         }
         _ => {
             let node = &mut siblings[at];
-            match node.bytes.is_empty() {
-                true => edit_fields(&mut node.head, random),
-                false if random.once_in(4) => edit_bytes(&mut node.bytes, seeds, most, random),
-                false => edit_fields(&mut node.bytes, random),
+            if node.bytes.is_empty() {
+                edit_fields(&mut node.head, random);
+            } else if random.once_in(4) {
+                edit_bytes(&mut node.bytes, seeds, most, random);
+            } else {
+                edit_fields(&mut node.bytes, random);
             }
         }
     }

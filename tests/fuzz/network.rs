@@ -50,9 +50,10 @@ pub fn rfc4571(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> 
     }
     let read = datagrams(Wire { bytes: input.to_vec(), at: 0, random: Random::new(plan) });
     seen.trait_of(read.len());
-    match read == expected {
-        true => Ok(()),
-        false => Err(Failure::new("framing", format!("{} datagrams were sent, {} read", expected.len(), read.len()))),
+    if read == expected {
+        Ok(())
+    } else {
+        Err(Failure::new("framing", format!("{} datagrams were sent, {} read", expected.len(), read.len())))
     }
 }
 
@@ -257,10 +258,7 @@ pub fn data(input: &[u8], _plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Ch
     let told = fuzz::data(parts(input));
     seen.trait_of(told);
     // A byte that is not UTF-8 is reported as a character of three bytes.
-    match told <= 3 * input.len() {
-        true => Ok(()),
-        false => Err(Failure::new("data", format!("{told} bytes of {}", input.len()))),
-    }
+    if told <= 3 * input.len() { Ok(()) } else { Err(Failure::new("data", format!("{told} bytes of {}", input.len()))) }
 }
 
 fn runtime() -> &'static Runtime {

@@ -39,7 +39,7 @@ pub fn run(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> Resul
             5 => drop(ear.heard.take(&mut ear.reader)?),
             6 => {
                 pipe.flush(call & 8 != 0);
-                let next = ear.reader.flushed().expect("it is a stream");
+                let next = ear.reader.flushed_opening().expect("it is a stream");
                 let old = std::mem::replace(&mut ear, Ear::new(bench.open(next, 1, eager)));
                 old.check(false)?;
             }
@@ -47,7 +47,7 @@ pub fn run(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> Resul
             _ if asked.load(Ordering::Relaxed) == told.load(Ordering::Relaxed) => {
                 asked.fetch_add(1, Ordering::Relaxed);
                 let told = told.clone();
-                pipe.when_room(move || {
+                pipe.when_writable(move || {
                     told.fetch_add(1, Ordering::Relaxed);
                 });
             }

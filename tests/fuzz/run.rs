@@ -223,9 +223,10 @@ fn execute(target: &Target, input: &[u8], plan: u64, bench: &mut Bench, seen: &m
         return Err(Failure::new("panic", at));
     }
     result.expect("there was no panic")?;
-    match peak > MAX_MEMORY + input.len() {
-        true => Err(Failure::new("memory", format!("{peak} bytes are held for {} of input", input.len()))),
-        false => Ok(()),
+    if peak > MAX_MEMORY + input.len() {
+        Err(Failure::new("memory", format!("{peak} bytes are held for {} of input", input.len())))
+    } else {
+        Ok(())
     }
 }
 

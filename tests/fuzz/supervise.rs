@@ -144,10 +144,7 @@ pub fn shrink(target: &Target, file: &Path, failure: &Failure, work: &Path) -> i
         while at < best.len() && begun.elapsed() < SHRINK {
             let mut less = best.clone();
             less.drain(at..(at + step).min(best.len()));
-            match fails(&less)? {
-                true => (best, smaller) = (less, true),
-                false => at += step,
-            }
+            if fails(&less)? { (best, smaller) = (less, true) } else { at += step }
         }
         step = if smaller { step.min(best.len() / 2) } else { step / 2 };
     }

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use rtrb::{Producer, RingBuffer};
 use speaker_session::audio::RING;
 use speaker_session::error::Result;
-use speaker_session::source::{PcmReader, Section, Shared, Supply};
+use speaker_session::source::{PcmReader, Section, SourceState, Supply};
 
 /// The writing end of a reader.
 pub struct Hand {
     ring: Producer<f32>,
-    shared: Arc<Shared>,
+    shared: Arc<SourceState>,
 }
 
 impl Hand {
     /// A reader of `channels` channels that knows `ahead` samples more than others, and its writing end.
     pub fn reader(channels: usize, ahead: usize, clip: Section, reader: Option<Supply>) -> (Self, PcmReader) {
         let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(SourceState::default());
         (Self { ring, shared: shared.clone() }, PcmReader::new(consumer, ahead, channels, shared, clip, reader))
     }
 

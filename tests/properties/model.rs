@@ -71,9 +71,10 @@ pub fn check(sequence: &Sequence, run: &Run) -> Result<bool, String> {
     for (index, step) in run.steps.iter().enumerate() {
         let (Call::Play(play), Answer::Names(_)) = (&step.call, &step.answer) else { continue };
         let reported = stories.get(&play.name).map_or(&[][..], Vec::as_slice);
-        let life = match early.contains(&play.name) || was_over_a_limit(reported) {
-            true => Life::refused(play, (index, step.at), reported, early.contains(&play.name)),
-            false => Life::new(play, (index, step.at), reported).live(run, &sequence.setup, &stories, &early, &mut sum),
+        let life = if early.contains(&play.name) || was_over_a_limit(reported) {
+            Life::refused(play, (index, step.at), reported, early.contains(&play.name))
+        } else {
+            Life::new(play, (index, step.at), reported).live(run, &sequence.setup, &stories, &early, &mut sum)
         };
         if life.as_ref().is_ok_and(|life| life.is_unknown) {
             return Ok(false);

@@ -99,10 +99,12 @@ impl Reader {
 
     /// Returns the place of the next sample in the source.
     pub fn place(&self) -> Samples {
-        match self.at < self.end {
-            true => self.at,
-            false if self.pass + 1 < self.passes => self.start,
-            false => self.end,
+        if self.at < self.end {
+            self.at
+        } else if self.pass + 1 < self.passes {
+            self.start
+        } else {
+            self.end
         }
     }
 
@@ -288,10 +290,7 @@ impl Voice {
     }
 
     pub fn set_volume(&mut self, volume: f32, fade: Samples) {
-        self.volume = match self.is_frozen {
-            true => Line::flat(volume),
-            false => self.volume.toward(volume, self.played, fade),
-        };
+        self.volume = if self.is_frozen { Line::flat(volume) } else { self.volume.toward(volume, self.played, fade) };
     }
 
     pub fn seek(&mut self, place: Samples) {
@@ -378,12 +377,11 @@ impl Voice {
                 return false;
             }
             turns.extend(self.swap_reader());
-            match self.is_paused {
-                true => {
-                    self.is_frozen = true;
-                    turns.push(Turn::Paused(self.reader.place()));
-                }
-                false => self.declick = Line { at: here, length: EDGE, from: 0.0, to: 1.0 },
+            if self.is_paused {
+                self.is_frozen = true;
+                turns.push(Turn::Paused(self.reader.place()));
+            } else {
+                self.declick = Line { at: here, length: EDGE, from: 0.0, to: 1.0 }
             }
         }
         false
@@ -397,9 +395,10 @@ impl Voice {
     /// Returns the bounds of its next sample.
     pub fn sample(&mut self, turns: &mut Vec<Turn>) -> (f32, f32) {
         let here = self.played;
-        let limit = match here + self.reader.remaining() <= self.limit {
-            true => Line::flat(1.0),
-            false => Line { at: self.limit.saturating_sub(EDGE), length: self.limit.min(EDGE), from: 1.0, to: 0.0 },
+        let limit = if here + self.reader.remaining() <= self.limit {
+            Line::flat(1.0)
+        } else {
+            Line { at: self.limit.saturating_sub(EDGE), length: self.limit.min(EDGE), from: 1.0, to: 0.0 }
         };
         let dry = self.dry.unwrap_or(Line::flat(1.0));
         let level: f32 =

@@ -290,7 +290,7 @@ fn stops_ahead_and_timeouts_work_while_it_drains() {
 
 fn tap() -> speaker_session::output::TapRequest {
     use speaker_session::output::{Backlog, PcmFormat, SampleFormat, TapRequest, TapTarget};
-    let progress = std::sync::Arc::new(speaker_session::source::Progress::new(false));
+    let progress = std::sync::Arc::new(speaker_session::source::DriverNotifier::new(false));
     TapRequest {
         id: 1,
         target: TapTarget::All,

@@ -77,7 +77,7 @@ fn close_reaches_all_marks() {
 }
 
 /// A stream of f32 at 48 kHz that sounds, with its writer's end.
-fn sounding_stream() -> (Table, std::sync::Arc<speaker_session::source::Pipe>) {
+fn sounding_stream() -> (Table, std::sync::Arc<speaker_session::source::PipeWriter>) {
     let mut table = Table::with(rules(Overlap::Mix));
     let (pipe, source) = stream();
     table.enter(speaker_session::session::PlayRequest { source, ..request("s") });

@@ -29,9 +29,10 @@ fn stop_other_ends_every_phase() {
         if queue {
             table.play("waiting", 0);
         }
-        let expected = match queue {
-            true => "loading:stopped(replaced)@0 waiting:stopped(replaced)@0 open urgent",
-            false => "loading:stopped(replaced)@0 open urgent",
+        let expected = if queue {
+            "loading:stopped(replaced)@0 waiting:stopped(replaced)@0 open urgent"
+        } else {
+            "loading:stopped(replaced)@0 open urgent"
         };
         let urgent = PlayRequest { track: 2, stop_other: true, ..request("urgent") };
         assert_eq!(table.enter(urgent), expected, "{overlap:?}");

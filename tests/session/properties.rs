@@ -21,7 +21,7 @@ use speaker_session::session::{
     Clock, DriverCounts, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, PlayRequest, Policy, Session, Step,
     StopRequest, Target, Ticket, WallTime, Work,
 };
-use speaker_session::source::{FetchLimits, Media, Opening, Pipe, Section, Source, Supply};
+use speaker_session::source::{FetchLimits, Media, Opening, PipeWriter, Section, Source, Supply};
 
 use crate::hand::Hand;
 use crate::table::{gone, options, request, rules, stream};
@@ -176,7 +176,7 @@ struct World {
     in_flight: bool,
     opens: Vec<Open>,
     readers: Vec<Hand>,
-    pipes: Vec<(PlaybackId, Arc<Pipe>)>,
+    pipes: Vec<(PlaybackId, Arc<PipeWriter>)>,
     dropped: usize,
     tickets: Ticket,
     unsettled: BTreeSet<Ticket>,
@@ -411,10 +411,10 @@ impl World {
                 let section = source.section;
                 (Arc::new(Media::new(source, FetchLimits::default())), section)
             }
-            Opening::Again { media, section, .. } => (media, section),
+            Opening::Reopen { media, section, .. } => (media, section),
         };
         let is_stream = media.stream().is_some();
-        let supply = Supply::by_hand(media, self.clock == Clock::Manual);
+        let supply = Supply::for_tests(media, self.clock == Clock::Manual);
         let (mut hand, reader) = Hand::reader(1, if is_stream { 0 } else { ahead }, section, Some(supply));
         hand.fill(samples);
         self.readers.push(hand);

@@ -13,7 +13,7 @@ use speaker_session::session::{
     Step, StopRequest, Target, Ticket, WallTime, Work,
 };
 use speaker_session::source::{
-    Encoding, FetchLimits, Media, MemoryFile, Opening, Origin, Pipe, Raw, Section, Source, Stream, Supply,
+    Encoding, FetchLimits, Media, MemoryFile, Opening, Origin, PipeWriter, Raw, Section, Source, Stream, Supply,
 };
 
 use crate::hand::Hand;
@@ -58,7 +58,7 @@ pub fn request(name: &str) -> PlayRequest {
 }
 
 /// The source of a stream, and its writer's end.
-pub fn stream() -> (Arc<Pipe>, Source) {
+pub fn stream() -> (Arc<PipeWriter>, Source) {
     let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
     (pipe, Source::new(Origin::Stream(stream), None, Section::default()))
 }
@@ -217,9 +217,9 @@ impl Table {
                 let section = source.section;
                 (Arc::new(Media::new(source, FetchLimits::default())), section)
             }
-            Opening::Again { media, section, .. } => (media, section),
+            Opening::Reopen { media, section, .. } => (media, section),
         };
-        let supply = Supply::by_hand(media, self.is_eager);
+        let supply = Supply::for_tests(media, self.is_eager);
         let (hand, reader) = Hand::reader(1, ahead, section, Some(supply));
         self.readers.push((name.to_owned(), hand));
         match self.session.opened(id, number, reader, ticket) {

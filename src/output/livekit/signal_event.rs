@@ -308,10 +308,12 @@ impl LocalParticipant {
             is_first: false,
             can_subscribe: permission.can_subscribe,
             tracks: info.tracks.iter().map(|track| (track.sid.clone(), track.muted)).collect(),
-            grant: match permission.can_publish {
-                false => Grant::None,
-                true if permission.can_publish_sources.is_empty() => Grant::All,
-                true => Grant::Of(sources.filter_map(audio).collect()),
+            grant: if !permission.can_publish {
+                Grant::None
+            } else if permission.can_publish_sources.is_empty() {
+                Grant::All
+            } else {
+                Grant::Of(sources.filter_map(audio).collect())
             },
             may_send_data: permission.can_publish_data,
         }

@@ -24,29 +24,30 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_util::bytes::{Buf, Bytes};
 
-use super::ask::{Asker, Known};
-use super::freshness::{Freshness, Step};
-use super::parts::Parts;
-use super::plain::Plain;
-use super::resume::{Piece, changed};
+use super::cached_body::{CachedBody, CachedBodyWriter, CachedRead};
+use super::decoded_body::DecodedBody;
+use super::download::changed;
+use super::freshness::{Exchange, Freshness};
+use super::icy::Chunk;
+use super::range_fetcher::RangeFetcher;
+use super::requester::{Requester, Revalidation};
 use super::retry::Retries;
-use super::shared_body::{Growing, Part, SharedBody};
-use super::{Fetch, FetchLimits, silent};
+use super::{Fetch, FetchLimits, timed_out};
 use crate::error::{Code, Result, SpeakerError};
 use crate::metrics::METRICS;
 use crate::net::{Network, http};
 use crate::runtime::{Allowance, FETCHES};
 use crate::scope::Scope;
-use crate::source::spool::Extent;
+use crate::source::spool::BodyLength;
 
 /// The part of the room that one body may take is 1 in this many: a few large bodies must not evict all others.
-const PART: u64 = 4;
+const MAX_SHARE: u64 = 4;
 
 /// The size of an entry beside its body and its headers, in bytes.
 const OVERHEAD: u64 = 1 << 10;
 
 /// Request headers that bypass the cache: whoever sends one wants an answer of their own.
-const PASSED_BY: [HeaderName; 8] =
+const BYPASSING: [HeaderName; 8] =
     [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, CACHE_CONTROL, PRAGMA];
 
 /// The cache of the process.
@@ -58,18 +59,18 @@ pub struct Cache {
     max: AtomicU64,
     /// The bytes of what is kept, what is arriving, and what is still being read.
     used: AtomicU64,
-    shelf: Mutex<Shelf>,
+    state: Mutex<State>,
 }
 
-struct Shelf {
-    kept: LruCache<Arc<Request>, Kept>,
-    flights: HashMap<Joint, (u64, Weak<Flight>)>,
+struct State {
+    entries: LruCache<Arc<CacheKey>, Entry>,
+    flights: HashMap<FlightKey, (u64, Weak<Flight>)>,
     last_flight: u64,
 }
 
 /// The key of an entry: requests that may get the same answer.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Request {
+struct CacheKey {
     url: Url,
     headers: Vec<(String, String)>,
     network: Arc<Network>,
@@ -77,82 +78,82 @@ struct Request {
 
 /// The key of a flight: requests that would wait equally long, for bytes equally fast.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Joint {
-    request: Arc<Request>,
+struct FlightKey {
+    key: Arc<CacheKey>,
     timeout: Duration,
     min_bytes_per_second: u64,
 }
 
 /// A kept body and its freshness.
 #[derive(Clone)]
-struct Kept {
+struct Entry {
     /// The redirects that lead to it.
     redirects: Arc<[Freshness]>,
     freshness: Arc<Freshness>,
     /// Its URL after all redirects.
     url: Url,
-    extent: Extent,
+    body_length: BodyLength,
     content_type: Option<String>,
     /// The server's byte ranges, while the body is incomplete here.
-    parts: Option<Parts>,
-    body: Arc<SharedBody>,
+    ranges: Option<RangeFetcher>,
+    body: Arc<CachedBody>,
 }
 
 /// A fetch in progress, which lives as long as somebody waits for it or reads its body.
 struct Flight {
     cache: &'static Cache,
-    joint: Joint,
+    flight_key: FlightKey,
     number: u64,
-    arrived: watch::Receiver<Option<Arrived>>,
+    arrived: watch::Receiver<Option<FlightResult>>,
     task: OnceLock<AbortHandle>,
 }
 
 /// The result of a flight.
 #[derive(Clone)]
-enum Arrived {
-    Shared(Box<Kept>, Source),
+enum FlightResult {
+    Shared(Box<Entry>, ServedFrom),
     /// May not be shared: goes to the first who takes it.
-    Alone(Arc<Mutex<Option<Plain>>>),
+    Unshared(Arc<Mutex<Option<DecodedBody>>>),
     Failed(SpeakerError),
 }
 
 /// The origin of a shared body.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum ServedFrom {
     Server,
     /// Kept, and revalidated by the server.
-    Confirmed,
+    Revalidated,
     /// Kept, since the server does not answer.
-    Kept,
+    Stale,
 }
 
-enum Found {
-    Kept(Box<Kept>),
+enum Lookup {
+    Entry(Box<Entry>),
     /// A flight, and true if this call started it.
     Flight(Arc<Flight>, bool),
 }
 
 /// A reader of a shared body.
-pub struct Reader {
-    body: Arc<SharedBody>,
+pub struct CachedBodyReader {
+    body: Arc<CachedBody>,
     /// Held until the end, so that the fetch goes on.
     _flight: Option<Arc<Flight>>,
-    place: u64,
+    position: u64,
     fetch: Fetch,
     limits: FetchLimits,
 }
 
-/// The next part of a shared body.
-pub enum Next {
+/// The result of a read of a shared body.
+pub enum ReadResult {
     Bytes(Bytes),
     End,
     /// The rest, which is not shared.
-    Alone(Box<Plain>),
+    Unshared(Box<DecodedBody>),
 }
 
 /// The usage of the cache at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Holdings {
+pub struct CacheUsage {
     /// The room in bytes.
     pub max_bytes: u64,
     /// The bytes taken of it.
@@ -161,22 +162,22 @@ pub struct Holdings {
     pub entries: usize,
 }
 
-impl Default for Shelf {
+impl Default for State {
     fn default() -> Self {
-        Self { kept: LruCache::unbounded(), flights: HashMap::new(), last_flight: 0 }
+        Self { entries: LruCache::unbounded(), flights: HashMap::new(), last_flight: 0 }
     }
 }
 
-impl Request {
+impl CacheKey {
     /// Returns the key of a fetch; `None` if it is not cacheable.
     fn of(fetch: &Fetch) -> Option<Self> {
         let mut url = Url::parse(&fetch.url).ok()?;
         url.set_fragment(None);
         let headers: Vec<_> =
             fetch.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
-        let is_passed_by = headers.iter().any(|(name, _)| PASSED_BY.iter().any(|passed| passed.as_str() == name));
+        let bypasses = headers.iter().any(|(name, _)| BYPASSING.iter().any(|passed| passed.as_str() == name));
         // A part is not the same as the whole, and only wholes are kept.
-        (!is_passed_by && fetch.part.is_none()).then(|| Self { url, headers, network: fetch.network.clone() })
+        (!bypasses && fetch.part.is_none()).then(|| Self { url, headers, network: fetch.network.clone() })
     }
 
     fn bytes(&self) -> usize {
@@ -188,13 +189,13 @@ impl Cache {
     /// Sets the room in bytes; 0 turns the cache off. Excess entries are dropped, those being read stay.
     pub fn set_max(&self, max: u64) {
         self.max.store(max, Ordering::Release);
-        let all = (max == 0).then(|| std::mem::replace(&mut self.shelf.lock().kept, LruCache::unbounded()));
+        let all = (max == 0).then(|| std::mem::replace(&mut self.state.lock().entries, LruCache::unbounded()));
         drop(all);
-        while self.used() > max && self.let_one_go() {}
+        while self.used() > max && self.evict_one() {}
     }
 
-    pub fn holdings(&self) -> Holdings {
-        Holdings { max_bytes: self.max(), bytes: self.used(), entries: self.shelf.lock().kept.len() }
+    pub fn usage(&self) -> CacheUsage {
+        CacheUsage { max_bytes: self.max(), bytes: self.used(), entries: self.state.lock().entries.len() }
     }
 
     fn max(&self) -> u64 {
@@ -209,7 +210,7 @@ impl Cache {
     pub fn take_room(&self, bytes: u64) -> bool {
         let fits = |used: u64| Some(used + bytes).filter(|used| *used <= self.max());
         while self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_err() {
-            if bytes > self.max() || !self.let_one_go() {
+            if bytes > self.max() || !self.evict_one() {
                 return false;
             }
         }
@@ -221,54 +222,57 @@ impl Cache {
     }
 
     /// Evicts the least recently used entry that nobody reads: dropping one that is read would free nothing.
-    fn let_one_go(&self) -> bool {
-        let mut shelf = self.shelf.lock();
-        let mut all = shelf.kept.iter().rev();
-        let idle = all.find(|(_, kept)| Arc::strong_count(&kept.body) == 1).map(|(request, _)| request.clone());
-        let gone = idle.and_then(|request| shelf.kept.pop(&request));
+    fn evict_one(&self) -> bool {
+        let mut state = self.state.lock();
+        let mut all = state.entries.iter().rev();
+        let idle = all.find(|(_, entry)| Arc::strong_count(&entry.body) == 1).map(|(key, _)| key.clone());
+        let gone = idle.and_then(|key| state.entries.pop(&key));
         // Its memory is released without the lock.
-        drop(shelf);
+        drop(state);
         gone.is_some()
     }
 
     /// Answers a request: from the cache, by a flight under way, or from its server.
-    pub async fn begin(&'static self, fetch: Fetch, limits: FetchLimits) -> Result<Plain> {
-        let request = Request::of(&fetch).filter(|_| self.max() > 0);
-        let Some(request) = request.map(Arc::new) else { return Box::pin(Plain::begin(fetch, limits)).await };
+    pub async fn begin(&'static self, fetch: Fetch, limits: FetchLimits) -> Result<DecodedBody> {
+        let key = CacheKey::of(&fetch).filter(|_| self.max() > 0);
+        let Some(key) = key.map(Arc::new) else { return Box::pin(DecodedBody::begin(fetch, limits)).await };
         let mut time = Allowance::new(limits.timeout);
         let mut has_waited = false;
         loop {
-            let (flight, is_first) = match self.find(&request, &fetch, limits) {
-                Found::Kept(kept) => {
+            let (flight, is_first) = match self.find(&key, &fetch, limits) {
+                Lookup::Entry(entry) => {
                     METRICS.cache_hits.add(1);
-                    return Ok(kept.read(None, fetch, limits));
+                    return Ok(entry.read(None, fetch, limits));
                 }
-                Found::Flight(flight, is_first) => (flight, is_first),
+                Lookup::Flight(flight, is_first) => (flight, is_first),
             };
             // The flight itself keeps to the same limit, and has the better error.
-            let arrived = match is_first && !has_waited {
-                true => Some(flight.arrived().await),
-                false => time.within(flight.arrived()).await,
+            let arrived = if is_first && !has_waited {
+                Some(flight.arrived().await)
+            } else {
+                time.within(flight.arrived()).await
             };
             has_waited = true;
             let error = match arrived {
-                Some(Arrived::Shared(kept, source)) if is_first || !kept.freshness.must_be_asked() => {
-                    count(if is_first { Some(source) } else { None });
-                    return Ok(kept.read(Some(flight), fetch, limits));
+                Some(FlightResult::Shared(entry, served_from)) if is_first || !entry.freshness.must_revalidate() => {
+                    count(if is_first { Some(served_from) } else { None });
+                    return Ok(entry.read(Some(flight), fetch, limits));
                 }
-                Some(Arrived::Shared(..)) => return Box::pin(self.alone(&request, fetch, limits, &mut time)).await,
-                Some(Arrived::Alone(body)) => {
+                Some(FlightResult::Shared(..)) => {
+                    return Box::pin(self.fetch_unshared(&key, fetch, limits, &mut time)).await;
+                }
+                Some(FlightResult::Unshared(body)) => {
                     let body = body.lock().take();
                     let Some(body) = body else {
-                        return Box::pin(self.alone(&request, fetch, limits, &mut time)).await;
+                        return Box::pin(self.fetch_unshared(&key, fetch, limits, &mut time)).await;
                     };
                     METRICS.cache_misses.add(1);
                     return Ok(body);
                 }
                 // The one whose time was up had waited for longer.
-                Some(Arrived::Failed(error)) if error.code == Code::FetchTimeout && !is_first => continue,
-                Some(Arrived::Failed(error)) => error,
-                None => silent(limits.timeout, &request.url),
+                Some(FlightResult::Failed(error)) if error.code == Code::FetchTimeout && !is_first => continue,
+                Some(FlightResult::Failed(error)) => error,
+                None => timed_out(limits.timeout, &key.url),
             };
             METRICS.cache_misses.add(1);
             return Err(error);
@@ -276,23 +280,23 @@ impl Cache {
     }
 
     /// Fetches something that can't be shared, in the rest of `time`.
-    async fn alone(
+    async fn fetch_unshared(
         &'static self,
-        request: &Arc<Request>,
+        key: &Arc<CacheKey>,
         fetch: Fetch,
         limits: FetchLimits,
         time: &mut Allowance,
-    ) -> Result<Plain> {
-        let known = self.shelf.lock().kept.get(request).cloned();
-        let asked = time.within(self.ask(request, fetch.clone(), limits, known)).await;
-        match asked.unwrap_or_else(|| Err(silent(limits.timeout, &request.url))) {
-            Ok(Asked::Known(kept, source)) => {
-                count(Some(source));
-                Ok(kept.read(None, fetch, limits))
+    ) -> Result<DecodedBody> {
+        let known = self.state.lock().entries.get(key).cloned();
+        let fetched = time.within(self.request(key, fetch.clone(), limits, known)).await;
+        match fetched.unwrap_or_else(|| Err(timed_out(limits.timeout, &key.url))) {
+            Ok(Fetched::Entry(entry, served_from)) => {
+                count(Some(served_from));
+                Ok(entry.read(None, fetch, limits))
             }
-            Ok(Asked::Answer(plain)) => {
+            Ok(Fetched::Answer(decoded)) => {
                 METRICS.cache_misses.add(1);
-                Ok(*plain)
+                Ok(*decoded)
             }
             Err(error) => {
                 METRICS.cache_misses.add(1);
@@ -302,283 +306,298 @@ impl Cache {
     }
 
     /// Finds the body in the cache or a flight under way, or else starts a flight.
-    fn find(&'static self, request: &Arc<Request>, fetch: &Fetch, limits: FetchLimits) -> Found {
-        let mut shelf = self.shelf.lock();
-        let known = match shelf.kept.get(request) {
-            Some(kept) if kept.is_fresh(SystemTime::now()) => return Found::Kept(Box::new(kept.clone())),
+    fn find(&'static self, key: &Arc<CacheKey>, fetch: &Fetch, limits: FetchLimits) -> Lookup {
+        let mut state = self.state.lock();
+        let known = match state.entries.get(key) {
+            Some(entry) if entry.is_fresh(SystemTime::now()) => return Lookup::Entry(Box::new(entry.clone())),
             known => known.cloned(),
         };
         let FetchLimits { timeout, min_bytes_per_second } = limits;
-        let joint = Joint { request: request.clone(), timeout, min_bytes_per_second: min_bytes_per_second.to_bits() };
-        if let Some(flight) = shelf.flights.get(&joint).and_then(|(_, flight)| flight.upgrade()) {
-            return Found::Flight(flight, false);
+        let flight_key = FlightKey { key: key.clone(), timeout, min_bytes_per_second: min_bytes_per_second.to_bits() };
+        if let Some(flight) = state.flights.get(&flight_key).and_then(|(_, flight)| flight.upgrade()) {
+            return Lookup::Flight(flight, false);
         }
-        shelf.last_flight += 1;
-        let number = shelf.last_flight;
-        let (told, arrived) = watch::channel(None);
-        let flight = Arc::new(Flight { cache: self, joint: joint.clone(), number, arrived, task: OnceLock::new() });
-        shelf.flights.insert(joint.clone(), (number, Arc::downgrade(&flight)));
-        drop(shelf);
-        let work = self.fly((joint, number), fetch.clone(), limits, known, told);
+        state.last_flight += 1;
+        let number = state.last_flight;
+        let (sender, arrived) = watch::channel(None);
+        let flight =
+            Arc::new(Flight { cache: self, flight_key: flight_key.clone(), number, arrived, task: OnceLock::new() });
+        state.flights.insert(flight_key.clone(), (number, Arc::downgrade(&flight)));
+        drop(state);
+        let work = self.run_flight((flight_key, number), fetch.clone(), limits, known, sender);
         let task = FETCHES.spawn(Scope::current().wrap(work));
         flight.task.set(task.abort_handle()).expect("it is begun once");
-        Found::Flight(flight, true)
+        Lookup::Flight(flight, true)
     }
 
     /// Removes a flight, so that nobody joins it any more.
-    fn land(&self, (joint, number): &(Joint, u64)) {
-        let mut shelf = self.shelf.lock();
-        if shelf.flights.get(joint).is_some_and(|(current, _)| current == number) {
-            shelf.flights.remove(joint);
+    fn remove_flight(&self, (flight_key, number): &(FlightKey, u64)) {
+        let mut state = self.state.lock();
+        if state.flights.get(flight_key).is_some_and(|(current, _)| current == number) {
+            state.flights.remove(flight_key);
         }
     }
 
     /// Fetches a body, for all who wait for it.
-    async fn fly(
+    async fn run_flight(
         &'static self,
-        flight: (Joint, u64),
+        flight: (FlightKey, u64),
         fetch: Fetch,
         limits: FetchLimits,
-        known: Option<Kept>,
-        told: watch::Sender<Option<Arrived>>,
+        known: Option<Entry>,
+        sender: watch::Sender<Option<FlightResult>>,
     ) {
-        let request = flight.0.request.clone();
-        let tell = |arrived| _ = told.send(Some(arrived));
-        let mut plain = match self.ask(&request, fetch, limits, known).await {
-            Ok(Asked::Known(kept, source)) => {
-                self.land(&flight);
-                return tell(Arrived::Shared(kept, source));
+        let key = flight.0.key.clone();
+        let report = |arrived| _ = sender.send(Some(arrived));
+        let mut decoded = match self.request(&key, fetch, limits, known).await {
+            Ok(Fetched::Entry(entry, served_from)) => {
+                self.remove_flight(&flight);
+                return report(FlightResult::Shared(entry, served_from));
             }
-            Ok(Asked::Answer(plain)) => *plain,
+            Ok(Fetched::Answer(decoded)) => *decoded,
             Err(error) => {
-                self.land(&flight);
-                return tell(Arrived::Failed(error));
+                self.remove_flight(&flight);
+                return report(FlightResult::Failed(error));
             }
         };
-        let Some((kept, mut growing)) = self.share(&plain) else {
-            self.land(&flight);
-            return tell(Arrived::Alone(Arc::new(Mutex::new(Some(plain)))));
+        let Some((entry, mut writer)) = self.share(&decoded) else {
+            self.remove_flight(&flight);
+            return report(FlightResult::Unshared(Arc::new(Mutex::new(Some(decoded)))));
         };
         // Whoever comes now would get something older than his request.
-        if !kept.is_fresh(SystemTime::now()) {
-            self.land(&flight);
+        if !entry.is_fresh(SystemTime::now()) {
+            self.remove_flight(&flight);
         }
-        tell(Arrived::Shared(Box::new(kept.clone()), Source::Server));
+        report(FlightResult::Shared(Box::new(entry.clone()), ServedFrom::Server));
         loop {
-            match plain.next().await {
-                Ok(Some(Piece::Bytes(mut bytes))) => {
-                    bytes.advance(growing.add(&bytes));
+            match decoded.next().await {
+                Ok(Some(Chunk::Bytes(mut bytes))) => {
+                    bytes.advance(writer.add(&bytes));
                     if !bytes.is_empty() {
-                        self.land(&flight);
-                        plain.put_back(bytes);
-                        return growing.leave(plain);
+                        self.remove_flight(&flight);
+                        decoded.put_back(bytes);
+                        return writer.end_sharing(decoded);
                     }
                 }
-                Ok(Some(Piece::Metadata(_))) => {}
+                Ok(Some(Chunk::Metadata(_))) => {}
                 Ok(None) => break,
                 Err(error) => {
-                    self.land(&flight);
-                    return growing.fail(error);
+                    self.remove_flight(&flight);
+                    return writer.fail(error);
                 }
             }
         }
         // Kept before anybody can have read it to its end and request it again.
-        let extent = Extent::Known(growing.shrink());
-        self.keep(&request, Kept { extent, parts: None, ..kept });
-        growing.finish();
-        self.land(&flight);
+        let body_length = BodyLength::Known(writer.shrink());
+        self.keep(&key, Entry { body_length, ranges: None, ..entry });
+        writer.finish();
+        self.remove_flight(&flight);
     }
 
     /// Requests a source from its server, or revalidates a known one.
-    async fn ask(
+    async fn request(
         &self,
-        request: &Arc<Request>,
+        key: &Arc<CacheKey>,
         fetch: Fetch,
         limits: FetchLimits,
-        known: Option<Kept>,
-    ) -> Result<Asked> {
-        let mut asker = Asker::new(fetch, limits)?;
+        known: Option<Entry>,
+    ) -> Result<Fetched> {
+        let mut requester = Requester::new(fetch, limits)?;
         if let Some(known) = known {
-            match asker.ask_again(&known.question(SystemTime::now()), Retries::new(false)).await {
-                Ok(Some(answer)) => return Ok(Asked::Answer(Box::new(Plain::of(asker, answer).await?))),
-                Ok(None) => match known.confirmed(asker.steps()) {
-                    Some(kept) => {
-                        self.keep(request, kept.clone());
-                        return Ok(Asked::Known(Box::new(kept), Source::Confirmed));
+            match requester.revalidate(&known.revalidation(SystemTime::now()), Retries::new(false)).await {
+                Ok(Some(answer)) => return Ok(Fetched::Answer(Box::new(DecodedBody::of(requester, answer).await?))),
+                Ok(None) => match known.revalidated(requester.exchanges()) {
+                    Some(entry) => {
+                        self.keep(key, entry.clone());
+                        return Ok(Fetched::Entry(Box::new(entry), ServedFrom::Revalidated));
                     }
-                    None => self.forget(request),
+                    None => self.forget(key),
                 },
                 Err(error) => {
-                    let status =
-                        asker.steps().last().map(|step| step.status).filter(|_| error.code == Code::HttpStatus);
+                    let status = requester
+                        .exchanges()
+                        .last()
+                        .map(|exchange| exchange.status)
+                        .filter(|_| error.code == Code::HttpStatus);
                     let is_gone = status.is_some_and(|status| !status.is_server_error());
                     if is_gone {
-                        self.forget(request);
+                        self.forget(key);
                     }
                     let is_unreachable =
                         matches!(error.code, Code::FetchFailed | Code::FetchTimeout | Code::HttpStatus);
-                    if is_unreachable && !is_gone && known.freshness.replaces_errors(SystemTime::now()) {
+                    if is_unreachable && !is_gone && known.freshness.serves_stale_on_error(SystemTime::now()) {
                         tracing::debug!(reason = %error, "an older answer for audioUrl stands in");
-                        return Ok(Asked::Known(Box::new(known), Source::Kept));
+                        return Ok(Fetched::Entry(Box::new(known), ServedFrom::Stale));
                     }
                     return Err(error);
                 }
             }
         }
-        let answer = asker.ask(None, Retries::new(false)).await?;
-        Ok(Asked::Answer(Box::new(Plain::of(asker, answer).await?)))
+        let answer = requester.request(None, Retries::new(false)).await?;
+        Ok(Fetched::Answer(Box::new(DecodedBody::of(requester, answer).await?)))
     }
 
     /// Starts to share a body, if that is allowed.
-    fn share(&'static self, plain: &Plain) -> Option<(Kept, Growing)> {
-        let (last, redirects) = plain.steps.split_last().filter(|_| plain.is_plain)?;
+    fn share(&'static self, decoded: &DecodedBody) -> Option<(Entry, CachedBodyWriter)> {
+        let (last, redirects) = decoded.exchanges.split_last().filter(|_| decoded.is_shareable)?;
         let redirects: Arc<[_]> = redirects.iter().map(Freshness::of).collect();
         let freshness = Arc::new(Freshness::of(last));
-        let limit = self.max() / PART;
+        let limit = self.max() / MAX_SHARE;
         let is_fresh = || freshness.is_fresh(SystemTime::now());
-        let (expected, fits) = match plain.extent {
-            Extent::Known(length) => (Some(length), length <= limit),
+        let (expected, fits) = match decoded.body_length {
+            BodyLength::Known(length) => (Some(length), length <= limit),
             // It may be longer, or endless, and then those who joined have to start anew: only fresh ones are worth that.
-            Extent::Unknown | Extent::Bounded => (None, limit > 0 && is_fresh()),
-            Extent::Live => (None, false),
+            BodyLength::Unknown | BodyLength::Bounded => (None, limit > 0 && is_fresh()),
+            BodyLength::Live => (None, false),
         };
-        let is_shared = fits && freshness.may_be_shared() && redirects.iter().all(Freshness::may_lead_others);
+        let is_shared = fits && freshness.may_be_shared() && redirects.iter().all(Freshness::may_redirect_others);
         if !is_shared {
             return None;
         }
-        let growing = Growing::new(self, expected, limit);
-        let (url, extent, content_type) = (plain.url.clone(), plain.extent, plain.content_type.clone());
-        let parts = plain.parts.clone();
-        Some((Kept { redirects, freshness, url, extent, content_type, parts, body: growing.body().clone() }, growing))
+        let writer = CachedBodyWriter::new(self, expected, limit);
+        let (url, body_length, content_type) = (decoded.url.clone(), decoded.body_length, decoded.content_type.clone());
+        let ranges = decoded.ranges.clone();
+        Some((
+            Entry { redirects, freshness, url, body_length, content_type, ranges, body: writer.body().clone() },
+            writer,
+        ))
     }
 
     /// Keeps a complete body, as long as it is useful.
-    fn keep(&self, request: &Arc<Request>, kept: Kept) {
-        let may_be_kept = kept.freshness.may_be_shared() && kept.redirects.iter().all(Freshness::may_lead_others);
-        let is_of_use = kept.freshness.is_fresh(SystemTime::now()) || kept.freshness.can_be_asked();
-        let headers: usize = kept.redirects.iter().chain([&*kept.freshness]).map(Freshness::bytes).sum();
-        let is_new = self.shelf.lock().kept.peek(request).is_none_or(|known| !Arc::ptr_eq(&known.body, &kept.body));
-        let beside = if is_new { OVERHEAD + (headers + request.bytes()) as u64 } else { 0 };
-        if !may_be_kept || !is_of_use || !kept.body.take_room(beside) {
-            return self.forget(request);
+    fn keep(&self, key: &Arc<CacheKey>, entry: Entry) {
+        let may_be_kept = entry.freshness.may_be_shared() && entry.redirects.iter().all(Freshness::may_redirect_others);
+        let is_of_use = entry.freshness.is_fresh(SystemTime::now()) || entry.freshness.can_revalidate();
+        let headers: usize = entry.redirects.iter().chain([&*entry.freshness]).map(Freshness::bytes).sum();
+        let is_new = self.state.lock().entries.peek(key).is_none_or(|known| !Arc::ptr_eq(&known.body, &entry.body));
+        let beside = if is_new { OVERHEAD + (headers + key.bytes()) as u64 } else { 0 };
+        if !may_be_kept || !is_of_use || !entry.body.take_room(beside) {
+            return self.forget(key);
         }
-        let mut shelf = self.shelf.lock();
+        let mut state = self.state.lock();
         // The cache may have been turned off meanwhile.
-        let before = if self.max() > 0 { shelf.kept.push(request.clone(), kept) } else { None };
-        drop(shelf);
+        let before = if self.max() > 0 { state.entries.push(key.clone(), entry) } else { None };
+        drop(state);
         drop(before);
     }
 
-    fn forget(&self, request: &Arc<Request>) {
-        let gone = self.shelf.lock().kept.pop(request);
+    fn forget(&self, key: &Arc<CacheKey>) {
+        let gone = self.state.lock().entries.pop(key);
         drop(gone);
     }
 }
 
 /// The result of a request to a server.
-enum Asked {
-    Answer(Box<Plain>),
-    Known(Box<Kept>, Source),
+enum Fetched {
+    Answer(Box<DecodedBody>),
+    Entry(Box<Entry>, ServedFrom),
 }
 
-impl Kept {
+impl Entry {
     fn is_fresh(&self, now: SystemTime) -> bool {
         self.redirects.iter().all(|redirect| redirect.is_fresh(now)) && self.freshness.is_fresh(now)
     }
 
     /// Returns what revalidates it.
-    fn question(&self, now: SystemTime) -> Known {
+    fn revalidation(&self, now: SystemTime) -> Revalidation {
         let (url, is_fresh) = (self.url.clone(), self.freshness.is_fresh(now));
-        Known { url, is_fresh, conditions: self.freshness.conditions() }
+        Revalidation { url, is_fresh, conditions: self.freshness.conditions() }
     }
 
     /// Returns it as updated by these answers, which confirm it; `None` if the last one is about something else.
-    fn confirmed(&self, steps: &[Step]) -> Option<Self> {
-        let (redirects, freshness) = match steps.split_last() {
+    fn revalidated(&self, exchanges: &[Exchange]) -> Option<Self> {
+        let (redirects, freshness) = match exchanges.split_last() {
             Some((last, redirects)) if last.status == StatusCode::NOT_MODIFIED => {
-                (redirects, Arc::new(self.freshness.confirmed(last)?))
+                (redirects, Arc::new(self.freshness.revalidated(last)?))
             }
-            _ => (steps, self.freshness.clone()),
+            _ => (exchanges, self.freshness.clone()),
         };
         Some(Self { redirects: redirects.iter().map(Freshness::of).collect(), freshness, ..self.clone() })
     }
 
     /// Opens its body at the start, for one reader.
-    fn read(self, flight: Option<Arc<Flight>>, fetch: Fetch, limits: FetchLimits) -> Plain {
-        let Self { body, url, extent, content_type, parts, .. } = self;
-        Plain::shared(Reader { body, _flight: flight, place: 0, fetch, limits }, url, extent, content_type, parts)
+    fn read(self, flight: Option<Arc<Flight>>, fetch: Fetch, limits: FetchLimits) -> DecodedBody {
+        let Self { body, url, body_length, content_type, ranges, .. } = self;
+        DecodedBody::shared(
+            CachedBodyReader { body, _flight: flight, position: 0, fetch, limits },
+            url,
+            body_length,
+            content_type,
+            ranges,
+        )
     }
 }
 
 impl Flight {
-    async fn arrived(&self) -> Arrived {
+    async fn arrived(&self) -> FlightResult {
         let mut arrived = self.arrived.clone();
         let arrived = arrived.wait_for(Option::is_some).await.ok().and_then(|arrived| arrived.clone());
         // A panicked flight leaves nothing for anybody.
-        arrived.unwrap_or_else(|| Arrived::Alone(Arc::default()))
+        arrived.unwrap_or_else(|| FlightResult::Unshared(Arc::default()))
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.cache.land(&(self.joint.clone(), self.number));
-        self.task.get().iter().for_each(|task| task.abort());
+        self.cache.remove_flight(&(self.flight_key.clone(), self.number));
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
     }
 }
 
-impl Reader {
-    /// Returns the next part.
-    pub async fn next(&mut self) -> Result<Next> {
-        match self.body.read(self.place).await? {
-            Part::Bytes(bytes) => {
-                self.place += bytes.len() as u64;
-                Ok(Next::Bytes(bytes))
+impl CachedBodyReader {
+    /// Reads on.
+    pub async fn next(&mut self) -> Result<ReadResult> {
+        match self.body.read(self.position).await? {
+            CachedRead::Bytes(bytes) => {
+                self.position += bytes.len() as u64;
+                Ok(ReadResult::Bytes(bytes))
             }
-            Part::End => Ok(Next::End),
-            Part::Left => match self.body.take_rest() {
-                Some(rest) => Ok(Next::Alone(Box::new(rest))),
-                None => Ok(Next::Alone(Box::new(self.fetch_rest().await?))),
+            CachedRead::End => Ok(ReadResult::End),
+            CachedRead::Unshared => match self.body.take_rest() {
+                Some(rest) => Ok(ReadResult::Unshared(Box::new(rest))),
+                None => Ok(ReadResult::Unshared(Box::new(self.fetch_rest().await?))),
             },
         }
     }
 
     /// Fetches all of it anew and skips what was read already, if that is the same.
-    fn fetch_rest(&self) -> Pin<Box<dyn Future<Output = Result<Plain>> + Send + '_>> {
+    fn fetch_rest(&self) -> Pin<Box<dyn Future<Output = Result<DecodedBody>> + Send + '_>> {
         Box::pin(async {
-            let mut plain = Plain::begin(self.fetch.clone(), self.limits).await?;
-            let mut place = 0;
-            while place < self.place {
-                let mut bytes = match plain.next().await? {
-                    Some(Piece::Bytes(bytes)) => bytes,
-                    Some(Piece::Metadata(_)) => continue,
-                    None => return Err(changed(&http::host(&plain.url))),
+            let mut decoded = DecodedBody::begin(self.fetch.clone(), self.limits).await?;
+            let mut position = 0;
+            while position < self.position {
+                let mut bytes = match decoded.next().await? {
+                    Some(Chunk::Bytes(bytes)) => bytes,
+                    Some(Chunk::Metadata(_)) => continue,
+                    None => return Err(changed(&http::host(&decoded.url))),
                 };
-                while !bytes.is_empty() && place < self.place {
-                    let Part::Bytes(known) = self.body.read(place).await? else { break };
-                    let most = usize::try_from(self.place - place).unwrap_or(usize::MAX);
+                while !bytes.is_empty() && position < self.position {
+                    let CachedRead::Bytes(known) = self.body.read(position).await? else { break };
+                    let most = usize::try_from(self.position - position).unwrap_or(usize::MAX);
                     let length = known.len().min(bytes.len()).min(most);
                     if known[..length] != bytes[..length] {
-                        return Err(changed(&http::host(&plain.url)));
+                        return Err(changed(&http::host(&decoded.url)));
                     }
                     bytes.advance(length);
-                    place += length as u64;
+                    position += length as u64;
                 }
                 if !bytes.is_empty() {
-                    plain.put_back(bytes);
+                    decoded.put_back(bytes);
                 }
             }
-            Ok(plain)
+            Ok(decoded)
         })
     }
 }
 
 /// Counts a body by its origin; `None` if it came from another request's flight.
-fn count(source: Option<Source>) {
-    let counter = match source {
+fn count(served_from: Option<ServedFrom>) {
+    let counter = match served_from {
         None => &METRICS.cache_joined,
-        Some(Source::Server) => &METRICS.cache_misses,
-        Some(Source::Confirmed) => &METRICS.cache_revalidated,
-        Some(Source::Kept) => &METRICS.cache_hits,
+        Some(ServedFrom::Server) => &METRICS.cache_misses,
+        Some(ServedFrom::Revalidated) => &METRICS.cache_revalidated,
+        Some(ServedFrom::Stale) => &METRICS.cache_hits,
     };
     counter.add(1);
 }

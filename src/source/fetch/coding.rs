@@ -20,7 +20,7 @@ const ZSTD_WINDOW: u32 = 23;
 const BLOCK: usize = 64 << 10;
 
 /// A decoder for a chain of content codings.
-pub struct Decoder {
+pub struct ContentDecoder {
     bytes: Box<dyn AsyncRead + Send + Unpin>,
     names: String,
     block: Vec<u8>,
@@ -32,7 +32,7 @@ pub fn known(names: &[String]) -> Vec<String> {
     names.iter().filter(is_known).cloned().collect()
 }
 
-impl Decoder {
+impl ContentDecoder {
     /// Decodes `bytes`, to which these codings were applied in this order.
     pub async fn new(mut bytes: Box<dyn AsyncBufRead + Send + Unpin>, codings: &[String]) -> Result<Self> {
         let names = codings.join(", ");

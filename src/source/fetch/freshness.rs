@@ -14,17 +14,17 @@ use reqwest::header::{
 use reqwest::{StatusCode, Url};
 
 /// The greatest age that is distinguished (RFC 9111 §1.2.2).
-const OLDEST: u64 = 1 << 31;
+const MAX_AGE: u64 = 1 << 31;
 
 /// The longest heuristic freshness, for an answer that states only when it was last modified: a day (RFC 9111 §4.2.2 leaves that open).
-const GUESSED: Duration = Duration::from_secs(24 * 3_600);
+const HEURISTIC_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 
 /// The most bytes of relevant headers in an answer. Those of real servers take some hundred.
 const MAX_HEADERS: usize = 8 << 10;
 
 /// One answer on the way to a body, a redirect or the last one, with the times of request and answer.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct Exchange {
     /// The URL that sent it.
     pub url: Url,
     pub status: StatusCode,
@@ -48,11 +48,11 @@ pub struct Freshness {
 }
 
 impl Freshness {
-    pub fn of(step: &Step) -> Self {
-        let content_type = step.headers.get(CONTENT_TYPE).map(text).unwrap_or_default().to_ascii_lowercase();
-        let is_playlist = content_type.contains("mpegurl") || step.url.path().ends_with(".m3u8");
-        let headers = written_out(&step.headers, step.asked_at, step.answered_at);
-        Self::new(headers, step.status, step.is_authorized, is_playlist, step.answered_at)
+    pub fn of(exchange: &Exchange) -> Self {
+        let content_type = exchange.headers.get(CONTENT_TYPE).map(text).unwrap_or_default().to_ascii_lowercase();
+        let is_playlist = content_type.contains("mpegurl") || exchange.url.path().ends_with(".m3u8");
+        let headers = normalized(&exchange.headers, exchange.asked_at, exchange.answered_at);
+        Self::new(headers, exchange.status, exchange.is_authorized, is_playlist, exchange.answered_at)
     }
 
     fn new(
@@ -76,34 +76,34 @@ impl Freshness {
     }
 
     /// Returns true if a redirect may be reused for others, provided that it is revalidated once it is stale.
-    pub fn may_lead_others(&self) -> bool {
-        let is_one_users = self.headers.contains_key(SET_COOKIE) && !self.says("public");
+    pub fn may_redirect_others(&self) -> bool {
+        let is_one_users = self.headers.contains_key(SET_COOKIE) && !self.has_directive("public");
         let varies = self.headers.get(VARY).is_some_and(|vary| text(vary).contains('*'));
         let is_small = self.bytes() <= MAX_HEADERS;
-        !is_one_users && !varies && is_small && !self.says("no-store") && !self.says("private")
+        !is_one_users && !varies && is_small && !self.has_directive("no-store") && !self.has_directive("private")
     }
 
     /// Returns true if the body may be given to others too.
     pub fn may_be_shared(&self) -> bool {
-        self.status == StatusCode::OK && self.may_lead_others() && self.policy.is_storable()
+        self.status == StatusCode::OK && self.may_redirect_others() && self.policy.is_storable()
     }
 
     /// Returns true if it has to be revalidated at each use.
-    pub fn must_be_asked(&self) -> bool {
+    pub fn must_revalidate(&self) -> bool {
         let pragma = self.headers.get(PRAGMA).filter(|_| !self.headers.contains_key(CACHE_CONTROL));
-        self.says("no-cache") || pragma.is_some_and(|pragma| text(pragma).contains("no-cache"))
+        self.has_directive("no-cache") || pragma.is_some_and(|pragma| text(pragma).contains("no-cache"))
     }
 
     /// Returns true if it may be used without revalidation.
     pub fn is_fresh(&self, now: SystemTime) -> bool {
-        let says_so = ["max-age", "s-maxage", "immutable"].iter().any(|name| self.says(name))
+        let says_so = ["max-age", "s-maxage", "immutable"].iter().any(|name| self.has_directive(name))
             || self.headers.contains_key(EXPIRES);
-        let is_known = says_so || !self.is_playlist && self.policy.age(now) <= GUESSED;
+        let is_known = says_so || !self.is_playlist && self.policy.age(now) <= HEURISTIC_LIFETIME;
         is_known && !self.policy.is_stale(now)
     }
 
     /// Returns true if it can be revalidated.
-    pub fn can_be_asked(&self) -> bool {
+    pub fn can_revalidate(&self) -> bool {
         self.headers.contains_key(ETAG) || self.headers.contains_key(LAST_MODIFIED)
     }
 
@@ -114,8 +114,8 @@ impl Freshness {
     }
 
     /// Returns it as updated by a `304` answer (RFC 9111 §3.2, §4.3.4); `None` if that answer is about another version.
-    pub fn confirmed(&self, step: &Step) -> Option<Self> {
-        let new = written_out(&step.headers, step.asked_at, step.answered_at);
+    pub fn revalidated(&self, exchange: &Exchange) -> Option<Self> {
+        let new = normalized(&exchange.headers, exchange.asked_at, exchange.answered_at);
         let differs = |name: HeaderName| match (self.headers.get(&name), new.get(&name)) {
             (Some(old), Some(new)) => {
                 old.as_bytes().strip_prefix(b"W/").unwrap_or(old.as_bytes())
@@ -129,14 +129,16 @@ impl Freshness {
         let mut headers = self.headers.clone();
         headers.remove(DATE);
         headers.extend(new);
-        Some(Self::new(headers, self.status, self.is_authorized, self.is_playlist, step.answered_at))
+        Some(Self::new(headers, self.status, self.is_authorized, self.is_playlist, exchange.answered_at))
     }
 
     /// Returns true if it may be used in place of an error of its server (RFC 5861 §4).
-    pub fn replaces_errors(&self, now: SystemTime) -> bool {
+    pub fn serves_stale_on_error(&self, now: SystemTime) -> bool {
         let forbidden = ["must-revalidate", "proxy-revalidate", "no-cache", "s-maxage"];
         let limit = self.directive("stale-if-error").and_then(|value| value?.parse().ok());
-        let Some(limit) = limit.filter(|_| !forbidden.iter().any(|name| self.says(name))) else { return false };
+        let Some(limit) = limit.filter(|_| !forbidden.iter().any(|name| self.has_directive(name))) else {
+            return false;
+        };
         let age = self.policy.age(now);
         let lifetime = self.directive("max-age").and_then(|value| value?.parse().ok()).map(Duration::from_secs);
         age.saturating_sub(lifetime.unwrap_or_default()) <= Duration::from_secs(limit)
@@ -148,7 +150,7 @@ impl Freshness {
         self.headers.iter().map(|(name, value)| 3 * (name.as_str().len() + value.len())).sum()
     }
 
-    fn says(&self, name: &str) -> bool {
+    fn has_directive(&self, name: &str) -> bool {
         self.directive(name).is_some()
     }
 
@@ -170,7 +172,7 @@ fn text(value: &HeaderValue) -> String {
 }
 
 /// Normalizes the relevant headers of an answer to a form that every parser understands.
-fn written_out(headers: &HeaderMap, asked_at: SystemTime, answered_at: SystemTime) -> HeaderMap {
+fn normalized(headers: &HeaderMap, asked_at: SystemTime, answered_at: SystemTime) -> HeaderMap {
     let mut out = HeaderMap::new();
     let mut put = |name: HeaderName, value: &str| {
         // Invisible characters mean nothing, and must not hide the rest.
@@ -189,17 +191,23 @@ fn written_out(headers: &HeaderMap, asked_at: SystemTime, answered_at: SystemTim
     };
     // An invalid date, such as 0, counts as past (RFC 9111 §5.3).
     let past = SystemTime::UNIX_EPOCH;
-    date(EXPIRES).into_iter().for_each(|expires| put(EXPIRES, &httpdate::fmt_http_date(expires.unwrap_or(past))));
+    if let Some(expires) = date(EXPIRES) {
+        put(EXPIRES, &httpdate::fmt_http_date(expires.unwrap_or(past)));
+    }
     let sent = date(DATE).flatten();
-    sent.into_iter().for_each(|date| put(DATE, &httpdate::fmt_http_date(date)));
+    if let Some(date) = sent {
+        put(DATE, &httpdate::fmt_http_date(date));
+    }
     // The age by RFC 9111 §4.2.3.
     let apparent = sent.and_then(|sent| answered_at.duration_since(sent).ok()).unwrap_or_default();
     let stated = headers.get(AGE).and_then(|age| text(age).trim().parse().ok()).unwrap_or(0);
     let delay = answered_at.duration_since(asked_at).unwrap_or_default();
-    let age = apparent.as_secs().max(delay.as_secs().saturating_add(stated)).min(OLDEST);
+    let age = apparent.as_secs().max(delay.as_secs().saturating_add(stated)).min(MAX_AGE);
     put(AGE, &age.to_string());
     for name in [ETAG, LAST_MODIFIED] {
-        headers.get(&name).into_iter().for_each(|value| _ = out.insert(name.clone(), value.clone()));
+        if let Some(value) = headers.get(&name) {
+            out.insert(name, value.clone());
+        }
     }
     if headers.contains_key(SET_COOKIE) {
         out.insert(SET_COOKIE, HeaderValue::from_static("-"));
@@ -224,7 +232,7 @@ mod tests {
     }
 
     /// Makes an answer with these headers, one per line.
-    fn step(status: u16, lines: &str, seconds: u64) -> Step {
+    fn exchange(status: u16, lines: &str, seconds: u64) -> Exchange {
         let mut headers = HeaderMap::new();
         for line in lines.split('\n').filter(|line| !line.is_empty()) {
             let (name, value) = line.split_once(':').unwrap();
@@ -234,7 +242,7 @@ mod tests {
         let url = Url::parse("http://a.test/a.mp3").unwrap();
         let status = StatusCode::from_u16(status).unwrap();
         let at = after(seconds);
-        Step { url, status, headers, is_authorized: false, asked_at: at, answered_at: at }
+        Exchange { url, status, headers, is_authorized: false, asked_at: at, answered_at: at }
     }
 
     #[test]
@@ -259,14 +267,14 @@ mod tests {
             ("cache-control: s-maxage=60", true, true),
             ("cache-control: must-revalidate, max-age=60", true, true),
         ] {
-            let step = Step { is_authorized, ..step(200, lines, 0) };
-            assert_eq!(Freshness::of(&step).may_be_shared(), expected, "{lines:?}, authorized: {is_authorized}");
+            let exchange = Exchange { is_authorized, ..exchange(200, lines, 0) };
+            assert_eq!(Freshness::of(&exchange).may_be_shared(), expected, "{lines:?}, authorized: {is_authorized}");
         }
         for status in [203, 204, 206, 404, 500] {
-            assert!(!Freshness::of(&step(status, "cache-control: max-age=60", 0)).may_be_shared(), "{status}");
+            assert!(!Freshness::of(&exchange(status, "cache-control: max-age=60", 0)).may_be_shared(), "{status}");
         }
         let long = format!("etag: \"{}\"", "x".repeat(MAX_HEADERS));
-        assert!(!Freshness::of(&step(200, &long, 0)).may_be_shared());
+        assert!(!Freshness::of(&exchange(200, &long, 0)).may_be_shared());
     }
 
     #[test]
@@ -303,7 +311,7 @@ mod tests {
             ("last-modified: Sun, 29 Nov 2026 17:50:00 GMT\ncontent-type: application/vnd.apple.mpegurl", 0),
             ("cache-control: max-age=6\ncontent-type: application/vnd.apple.mpegurl", 6),
         ] {
-            let freshness = Freshness::of(&step(200, lines, 0));
+            let freshness = Freshness::of(&exchange(200, lines, 0));
             let is_fresh = |seconds| freshness.is_fresh(after(seconds));
             assert!(expected == 0 || is_fresh(expected - 1), "{lines:?} is stale after {expected} - 1");
             assert!(!is_fresh(expected), "{lines:?} is fresh after {expected}");
@@ -315,18 +323,18 @@ mod tests {
         for (status, lines, expected) in
             [(302, "", false), (301, "", false), (302, "cache-control: max-age=60", true), (308, "expires: 0", false)]
         {
-            let freshness = Freshness::of(&step(status, lines, 0));
-            assert!(freshness.may_lead_others());
+            let freshness = Freshness::of(&exchange(status, lines, 0));
+            assert!(freshness.may_redirect_others());
             assert_eq!(freshness.is_fresh(now()), expected, "{status} {lines}");
         }
-        assert!(!Freshness::of(&step(302, "cache-control: no-store", 0)).may_lead_others());
+        assert!(!Freshness::of(&exchange(302, "cache-control: no-store", 0)).may_redirect_others());
     }
 
     #[test]
     fn what_holds_still_is_fresh_again() {
         let lines = "etag: W/\"a\"\nlast-modified: Sun, 29 Nov 2026 17:50:00 GMT\ncache-control: max-age=60\nage: 50";
-        let freshness = Freshness::of(&step(200, lines, 0));
-        assert!(freshness.can_be_asked());
+        let freshness = Freshness::of(&exchange(200, lines, 0));
+        assert!(freshness.can_revalidate());
         let conditions = freshness.conditions();
         assert_eq!(conditions[IF_NONE_MATCH], "W/\"a\"");
         assert_eq!(conditions[IF_MODIFIED_SINCE], "Sun, 29 Nov 2026 17:50:00 GMT");
@@ -339,14 +347,14 @@ mod tests {
             ("etag: \"b\"", None),
             ("last-modified: Sun, 29 Nov 2026 17:55:00 GMT", None),
         ] {
-            let confirmed = freshness.confirmed(&step(304, lines, 100));
-            assert_eq!(confirmed.is_some(), expected.is_some(), "{lines:?}");
-            let Some((confirmed, expected)) = confirmed.zip(expected) else { continue };
-            assert!(confirmed.may_be_shared(), "{lines:?}");
-            assert!(expected == 0 || confirmed.is_fresh(after(100 + expected - 1)), "{lines:?}");
-            assert!(!confirmed.is_fresh(after(100 + expected)), "{lines:?}");
+            let revalidated = freshness.revalidated(&exchange(304, lines, 100));
+            assert_eq!(revalidated.is_some(), expected.is_some(), "{lines:?}");
+            let Some((revalidated, expected)) = revalidated.zip(expected) else { continue };
+            assert!(revalidated.may_be_shared(), "{lines:?}");
+            assert!(expected == 0 || revalidated.is_fresh(after(100 + expected - 1)), "{lines:?}");
+            assert!(!revalidated.is_fresh(after(100 + expected)), "{lines:?}");
         }
-        assert!(!freshness.confirmed(&step(304, "cache-control: no-store", 0)).unwrap().may_be_shared());
+        assert!(!freshness.revalidated(&exchange(304, "cache-control: no-store", 0)).unwrap().may_be_shared());
     }
 
     #[test]
@@ -358,9 +366,9 @@ mod tests {
             ("cache-control: max-age=60, stale-if-error=30, must-revalidate", None),
             ("cache-control: max-age=60, stale-if-error=x", None),
         ] {
-            let freshness = Freshness::of(&step(200, lines, 0));
-            assert_eq!(freshness.replaces_errors(after(expected.unwrap_or(0))), expected.is_some(), "{lines}");
-            assert!(!freshness.replaces_errors(after(expected.unwrap_or(0) + 1)), "{lines}");
+            let freshness = Freshness::of(&exchange(200, lines, 0));
+            assert_eq!(freshness.serves_stale_on_error(after(expected.unwrap_or(0))), expected.is_some(), "{lines}");
+            assert!(!freshness.serves_stale_on_error(after(expected.unwrap_or(0) + 1)), "{lines}");
         }
     }
 
@@ -392,7 +400,7 @@ mod tests {
         ];
         let word = prop::sample::select(words.to_vec()).prop_map(|word| word.as_bytes().to_vec());
         prop::collection::vec(prop_oneof![3 => word, 1 => prop::collection::vec(0x20_u8..=0xff, 0..6)], 0..6)
-            .prop_map(|parts| parts.concat().into_iter().filter(|byte| *byte != 0x7f).collect())
+            .prop_map(|ranges| ranges.concat().into_iter().filter(|byte| *byte != 0x7f).collect())
     }
 
     proptest! {
@@ -401,21 +409,21 @@ mod tests {
             values in prop::collection::vec((0..9_usize, any_value()), 0..8), is_stored in any::<bool>(), seconds in 0..u64::from(u32::MAX),
         ) {
             const NAMES: [HeaderName; 9] = [CACHE_CONTROL, PRAGMA, EXPIRES, DATE, AGE, ETAG, LAST_MODIFIED, VARY, SET_COOKIE];
-            let mut step = step(200, if is_stored { "" } else { "cache-control: no-store" }, 0);
+            let mut exchange = exchange(200, if is_stored { "" } else { "cache-control: no-store" }, 0);
             for (name, value) in values {
-                step.headers.append(&NAMES[name], HeaderValue::from_bytes(&value).unwrap());
+                exchange.headers.append(&NAMES[name], HeaderValue::from_bytes(&value).unwrap());
             }
-            let freshness = Freshness::of(&step);
+            let freshness = Freshness::of(&exchange);
             prop_assert!(is_stored || !freshness.may_be_shared());
             let then = after(seconds);
             if freshness.is_fresh(now()) || freshness.is_fresh(then) {
-                prop_assert!(!freshness.must_be_asked() && freshness.policy.is_storable());
+                prop_assert!(!freshness.must_revalidate() && freshness.policy.is_storable());
             }
-            freshness.replaces_errors(then);
-            prop_assert_eq!(freshness.can_be_asked(), !freshness.conditions().is_empty());
-            let again = Step { status: StatusCode::NOT_MODIFIED, asked_at: then, answered_at: then, ..step };
+            freshness.serves_stale_on_error(then);
+            prop_assert_eq!(freshness.can_revalidate(), !freshness.conditions().is_empty());
+            let again = Exchange { status: StatusCode::NOT_MODIFIED, asked_at: then, answered_at: then, ..exchange };
             // Its own validators never contradict it.
-            prop_assert!(freshness.confirmed(&again).is_some());
+            prop_assert!(freshness.revalidated(&again).is_some());
         }
     }
 }

@@ -23,23 +23,23 @@ const MAX_VARIABLES: usize = 100;
 
 /// A parsed HLS playlist.
 #[derive(Debug, PartialEq)]
-pub enum Hls {
-    Master(Master),
-    Segments(Segments),
+pub enum Playlist {
+    Master(MasterPlaylist),
+    Media(MediaPlaylist),
 }
 
 /// A master playlist.
 #[derive(Debug, Default, PartialEq)]
-pub struct Master {
+pub struct MasterPlaylist {
     /// The address of the playlist to play.
     pub address: String,
     /// The context passed on to that playlist.
-    pub given: Given,
+    pub inherited: InheritedContext,
 }
 
 /// The context that a media playlist gets from the one that led to it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Given {
+pub struct InheritedContext {
     variables: Variables,
     offset: Option<f64>,
 }
@@ -50,15 +50,15 @@ struct Variables(Vec<(String, String)>);
 
 /// A media playlist.
 #[derive(Debug, Default, PartialEq)]
-pub struct Segments {
+pub struct MediaPlaylist {
     /// The target duration: no segment is longer.
-    pub target: Duration,
+    pub target_duration: Duration,
     /// The number of the first segment.
     pub first: u64,
     pub list: Vec<Segment>,
     /// True if no more segments will be added.
     pub is_ended: bool,
-    /// The place to start playing, in seconds, from the end if negative (EXT-X-START).
+    /// The position to start playing, in seconds, from the end if negative (EXT-X-START).
     offset: Option<f64>,
 }
 
@@ -103,16 +103,16 @@ pub fn is_hls(text: &str) -> bool {
 }
 
 /// Parses a playlist that was fetched from `url`.
-pub fn read(text: &str, url: &Url, given: &Given) -> Result<Hls> {
-    let (text, variables) = Variables::replaced(text, url, &given.variables)?;
+pub fn parse(text: &str, url: &Url, inherited: &InheritedContext) -> Result<Playlist> {
+    let (text, variables) = Variables::replaced(text, url, &inherited.variables)?;
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     let offset = lines().filter_map(|line| offset(line.strip_prefix("#EXT-X-START:")?)).next();
     if !lines().any(|line| line.starts_with("#EXT-X-STREAM-INF:")) {
-        let segments = segments(lines())?;
-        return Ok(Hls::Segments(Segments { offset: offset.or(given.offset), ..segments }));
+        let segments = media_playlist(lines())?;
+        return Ok(Playlist::Media(MediaPlaylist { offset: offset.or(inherited.offset), ..segments }));
     }
-    let address = master(lines()).ok_or_else(|| unreadable("no variant that has sound"))?;
-    Ok(Hls::Master(Master { address, given: Given { variables, offset } }))
+    let address = choose_variant(lines()).ok_or_else(|| unreadable("no variant that has sound"))?;
+    Ok(Playlist::Master(MasterPlaylist { address, inherited: InheritedContext { variables, offset } }))
 }
 
 /// Returns the offset from a playlist's start, or from its end, at which to start playing (§4.3.5.2): no more than a year.
@@ -185,7 +185,7 @@ impl Variables {
     }
 }
 
-impl Segments {
+impl MediaPlaylist {
     /// Returns the number after the last segment.
     pub fn end(&self) -> u64 {
         self.first.saturating_add(self.list.len() as u64)
@@ -195,11 +195,11 @@ impl Segments {
     pub fn start(&self) -> u64 {
         let Some(offset) = self.offset else { return self.usual_start() };
         let all: f64 = self.list.iter().map(|segment| segment.duration.as_secs_f64()).sum();
-        let place = if offset < 0.0 { (all + offset).max(0.0) } else { offset };
+        let position = if offset < 0.0 { (all + offset).max(0.0) } else { offset };
         let mut end = 0.0;
         let before = self.list.iter().take_while(|segment| {
             end += segment.duration.as_secs_f64();
-            end <= place
+            end <= position
         });
         let last = self.list.len().saturating_sub(1);
         let named = self.first.saturating_add(before.count().min(last) as u64);
@@ -210,7 +210,7 @@ impl Segments {
     /// to play.
     pub fn usual_start(&self) -> u64 {
         let mut ahead = Duration::ZERO;
-        let wanted = if self.is_ended { Duration::MAX } else { self.target * FROM_END };
+        let wanted = if self.is_ended { Duration::MAX } else { self.target_duration * FROM_END };
         let behind = self.list.iter().rev().take_while(|segment| {
             let is_wanted = ahead < wanted;
             ahead = ahead.saturating_add(segment.duration);
@@ -256,15 +256,15 @@ impl Variant<'_> {
 
 /// Returns the address of the best-sounding variant without video, or else of the cheapest; if its audio has a rendition of its own, the
 /// address of that.
-fn master<'a>(lines: impl Iterator<Item = &'a str>) -> Option<String> {
-    let (mut variants, mut sounds) = (Vec::new(), Vec::new());
+fn choose_variant<'a>(lines: impl Iterator<Item = &'a str>) -> Option<String> {
+    let (mut variants, mut renditions) = (Vec::new(), Vec::new());
     let mut next = None;
     for line in lines {
         if let Some(attributes) = line.strip_prefix("#EXT-X-STREAM-INF:") {
             next = Some(attributes);
         } else if let Some(attributes) = line.strip_prefix("#EXT-X-MEDIA:") {
             if attribute(attributes, "TYPE") == Some("AUDIO") {
-                sounds.push(attributes);
+                renditions.push(attributes);
             }
         } else if !line.starts_with('#')
             && let Some(attributes) = next.take()
@@ -285,17 +285,17 @@ fn master<'a>(lines: impl Iterator<Item = &'a str>) -> Option<String> {
         (!variant.is_playable(), has_picture, bandwidth)
     };
     let chosen = variants.iter().min_by_key(cost)?;
-    let group: Vec<_> = sounds
+    let group: Vec<_> = renditions
         .into_iter()
-        .filter(|sound| chosen.audio.is_some() && attribute(sound, "GROUP-ID") == chosen.audio)
+        .filter(|rendition| chosen.audio.is_some() && attribute(rendition, "GROUP-ID") == chosen.audio)
         .collect();
-    let default = group.iter().find(|sound| attribute(sound, "DEFAULT") == Some("YES")).or(group.first());
+    let default = group.iter().find(|rendition| attribute(rendition, "DEFAULT") == Some("YES")).or(group.first());
     // A rendition without an address is in the variant itself (§4.3.4.2.1).
-    Some(default.and_then(|sound| attribute(sound, "URI")).unwrap_or(chosen.address).to_owned())
+    Some(default.and_then(|rendition| attribute(rendition, "URI")).unwrap_or(chosen.address).to_owned())
 }
 
-fn segments<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Segments> {
-    let mut all = Segments::default();
+fn media_playlist<'a>(lines: impl Iterator<Item = &'a str>) -> Result<MediaPlaylist> {
+    let mut all = MediaPlaylist::default();
     let (mut duration, mut title, mut is_missing) = (None, None, false);
     let mut part: Option<(u64, Option<u64>)> = None;
     let (mut cipher, mut init) = (Arc::new(Cipher::None), None);
@@ -331,7 +331,7 @@ fn segments<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Segments> {
                 title = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
             }
             "EXT-X-TARGETDURATION" => {
-                all.target = seconds(value).ok_or_else(|| unreadable("no target duration"))?;
+                all.target_duration = seconds(value).ok_or_else(|| unreadable("no target duration"))?;
             }
             "EXT-X-MEDIA-SEQUENCE" => {
                 all.first = value.trim().parse().map_err(|_| unreadable("a media sequence that is no number"))?;
@@ -356,7 +356,8 @@ fn segments<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Segments> {
     }
     // Required, but missing in some playlists; the reload interval depends on it.
     let longest = all.list.iter().map(|segment| segment.duration).max().unwrap_or_default();
-    all.target = if all.target.is_zero() { longest } else { all.target }.max(Duration::from_secs(1));
+    all.target_duration =
+        if all.target_duration.is_zero() { longest } else { all.target_duration }.max(Duration::from_secs(1));
     Ok(all)
 }
 
@@ -424,10 +425,10 @@ fn unreadable(what: &str) -> SpeakerError {
 mod tests {
     use super::*;
 
-    fn list(text: &str) -> Segments {
-        match read(text, &url(""), &Given::default()).unwrap() {
-            Hls::Segments(segments) => segments,
-            Hls::Master(master) => panic!("a master playlist: {master:?}"),
+    fn list(text: &str) -> MediaPlaylist {
+        match parse(text, &url(""), &InheritedContext::default()).unwrap() {
+            Playlist::Media(segments) => segments,
+            Playlist::Master(master) => panic!("a master playlist: {master:?}"),
         }
     }
 
@@ -457,9 +458,9 @@ mod tests {
             let tag = format!("#EXT-X-START:TIME-OFFSET={offset}");
             assert_eq!((start(&tag, "#EXT-X-ENDLIST\n"), start(&tag, "")), (whole, live), "{offset}");
         }
-        let given = Given { offset: Some(-8.0), ..Given::default() };
-        let Ok(Hls::Segments(all)) =
-            read("#EXTM3U\n#EXTINF:4,\na\n#EXTINF:4,\nb\n#EXTINF:4,\nc\n#EXT-X-ENDLIST", &url(""), &given)
+        let inherited = InheritedContext { offset: Some(-8.0), ..InheritedContext::default() };
+        let Ok(Playlist::Media(all)) =
+            parse("#EXTM3U\n#EXTINF:4,\na\n#EXTINF:4,\nb\n#EXTINF:4,\nc\n#EXT-X-ENDLIST", &url(""), &inherited)
         else {
             panic!("segments");
         };
@@ -473,7 +474,7 @@ mod tests {
             "#EXTM3U\n#EXT-X-DEFINE:NAME=\"host\",VALUE=\"http://a.example\"\n#EXT-X-DEFINE:QUERYPARAM=\"token\"\n",
             "#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"mp4a.40.2\"\n{$host}/list?t={$token}\n",
         );
-        let Ok(Hls::Master(master)) = read(text, &url("?x=1&token=a%20b"), &Given::default()) else {
+        let Ok(Playlist::Master(master)) = parse(text, &url("?x=1&token=a%20b"), &InheritedContext::default()) else {
             panic!("a master")
         };
         assert_eq!(master.address, "http://a.example/list?t=a b");
@@ -481,7 +482,7 @@ mod tests {
             "#EXTM3U\n#EXT-X-DEFINE:IMPORT=\"token\"\n#EXT-X-KEY:METHOD=AES-128,URI=\"key{$token}\"\n",
             "#EXTINF:4,{$title}\ns{$token}-{$token}.ts\n",
         );
-        let Ok(Hls::Segments(all)) = read(text, &url(""), &master.given) else { panic!("segments") };
+        let Ok(Playlist::Media(all)) = parse(text, &url(""), &master.inherited) else { panic!("segments") };
         assert_eq!(all.list[0].resource.address, "sa b-a b.ts");
         assert_eq!(*all.list[0].cipher, Cipher::Aes128 { key: "keya b".to_owned(), iv: None });
         assert_eq!(all.list[0].title.as_deref(), Some("{$title}"));
@@ -501,7 +502,7 @@ mod tests {
             &numbered,
             &format!("{many}#EXTINF:1,\n{}", "{$a}".repeat(1_000)),
         ] {
-            let error = read(&format!("#EXTM3U\n{wrong}\n"), &url("?line=a%0ab"), &master.given).unwrap_err();
+            let error = parse(&format!("#EXTM3U\n{wrong}\n"), &url("?line=a%0ab"), &master.inherited).unwrap_err();
             assert_eq!(error.code, Code::UnsupportedFormat, "{wrong}");
         }
     }
@@ -515,7 +516,7 @@ mod tests {
             "#EXTINF:6\r\nb.mp4\r\n#EXT-X-KEY:METHOD=NONE\r\n#EXT-X-GAP\r\n#EXTINF:1.5,\r\nc.mp4\r\n#EXT-X-ENDLIST\r\n",
         ));
         assert_eq!(
-            (all.target, all.first, all.end(), all.start(), all.is_ended),
+            (all.target_duration, all.first, all.end(), all.start(), all.is_ended),
             (Duration::from_secs(6), 7, 11, 7, true)
         );
         let ranges: Vec<_> =
@@ -548,8 +549,8 @@ mod tests {
 
     #[test]
     fn of_a_master_playlist_the_best_sound_without_pictures_is_chosen() {
-        let of = |text: &str| match read(&format!("#EXTM3U\n{text}"), &url(""), &Given::default()) {
-            Ok(Hls::Master(master)) => master.address,
+        let of = |text: &str| match parse(&format!("#EXTM3U\n{text}"), &url(""), &InheritedContext::default()) {
+            Ok(Playlist::Master(master)) => master.address,
             other => panic!("{other:?}"),
         };
         let low = "#EXT-X-STREAM-INF:BANDWIDTH=64000,CODECS=\"mp4a.40.2\"\nlow\n";
@@ -592,8 +593,8 @@ mod tests {
                     _ => bytes.insert(at, byte),
                 }
             }
-            if let Ok(Hls::Segments(segments)) = read(&String::from_utf8_lossy(&bytes), &url("?token=a"), &Given::default()) {
-                prop_assert!(segments.start() <= segments.end() && segments.target >= Duration::from_secs(1));
+            if let Ok(Playlist::Media(segments)) = parse(&String::from_utf8_lossy(&bytes), &url("?token=a"), &InheritedContext::default()) {
+                prop_assert!(segments.start() <= segments.end() && segments.target_duration >= Duration::from_secs(1));
             }
         });
     }
@@ -613,7 +614,7 @@ mod tests {
             "#EXT-X-MAP:BYTERANGE=\"1\"",
             "#EXT-X-STREAM-INF:BANDWIDTH=1",
         ] {
-            let error = read(&format!("#EXTM3U\n{text}\n"), &url(""), &Given::default()).unwrap_err();
+            let error = parse(&format!("#EXTM3U\n{text}\n"), &url(""), &InheritedContext::default()).unwrap_err();
             assert_eq!(error.code, Code::UnsupportedFormat, "{text}");
             assert!(error.message.starts_with("Expected an HLS playlist"), "{}", error.message);
         }
@@ -621,7 +622,7 @@ mod tests {
             "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://x\",KEYFORMAT=\"com.apple.streamingkeydelivery\"\n#EXTINF:1,\na\nb\n",
         );
         assert_eq!(*other.list[0].cipher, Cipher::Other("SAMPLE-AES (com.apple.streamingkeydelivery)".to_owned()));
-        assert_eq!((other.list.len(), other.target), (1, Duration::from_secs(1)));
+        assert_eq!((other.list.len(), other.target_duration), (1, Duration::from_secs(1)));
         assert!(is_hls("#EXTM3U\n#EXT-X-ENDLIST") && !is_hls("#EXTM3U\n#EXTINF:1,\na"));
     }
 }

@@ -27,10 +27,11 @@ pub struct NowPlaying {
     pub station: Option<String>,
 }
 
-/// A part of a station's body.
+/// A chunk of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Part {
-    Sound(Bytes),
+pub enum Chunk {
+    Bytes(Bytes),
+    /// Metadata that applies to the bytes that follow.
     Metadata(NowPlaying),
 }
 
@@ -55,13 +56,13 @@ impl Icy {
         (1..=MAX_INTERVAL).contains(&interval).then_some(icy)
     }
 
-    /// Takes the next part of `bytes`; `None` once all of them are taken.
-    pub fn next(&mut self, bytes: &mut Bytes) -> Option<Part> {
+    /// Takes the next chunk of `bytes`; `None` once all of them are taken.
+    pub fn next(&mut self, bytes: &mut Bytes) -> Option<Chunk> {
         while !bytes.is_empty() {
             if self.sound > 0 {
                 let sound = bytes.split_to(self.sound.min(bytes.len()));
                 self.sound -= sound.len();
-                return Some(Part::Sound(sound));
+                return Some(Chunk::Bytes(sound));
             }
             let length = *self.block.get_or_insert_with(|| usize::from(bytes.split_to(1)[0]) * UNIT);
             let more = bytes.split_to((length - self.text.len()).min(bytes.len()));
@@ -70,7 +71,7 @@ impl Icy {
                 (self.sound, self.block) = (self.interval, None);
                 let text = std::mem::take(&mut self.text);
                 if let Some(metadata) = parse(&text) {
-                    return Some(Part::Metadata(NowPlaying { station: self.station.clone(), ..metadata }));
+                    return Some(Chunk::Metadata(NowPlaying { station: self.station.clone(), ..metadata }));
                 }
             }
         }
@@ -139,22 +140,22 @@ pub fn head(bytes: &[u8]) -> Option<(u16, HeaderMap, usize)> {
 pub fn divided(answer: &[u8], sizes: &[usize]) -> Option<(Vec<u8>, Vec<NowPlaying>)> {
     let (_, headers, length) = head(answer)?;
     let mut icy = Icy::new(&headers)?;
-    let (mut sound, mut said, mut rest) = (Vec::new(), Vec::new(), &answer[length..]);
+    let (mut sound, mut found, mut rest) = (Vec::new(), Vec::new(), &answer[length..]);
     for size in sizes.iter().cycle() {
         let (piece, behind) = rest.split_at((*size).clamp(1, rest.len().max(1)).min(rest.len()));
         rest = behind;
         let mut piece = Bytes::copy_from_slice(piece);
         while let Some(part) = icy.next(&mut piece) {
             match part {
-                Part::Sound(bytes) => sound.extend_from_slice(&bytes),
-                Part::Metadata(metadata) => said.push(metadata),
+                Chunk::Bytes(bytes) => sound.extend_from_slice(&bytes),
+                Chunk::Metadata(metadata) => found.push(metadata),
             }
         }
         if rest.is_empty() {
             break;
         }
     }
-    Some((sound, said))
+    Some((sound, found))
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
@@ -197,19 +198,19 @@ mod tests {
         body.extend(b"fgh");
         for size in 1..=body.len() {
             let mut icy = Icy::new(&headers(&[("icy-metaint", b"5"), ("icy-name", b"\xc3\xa4")])).unwrap();
-            let (mut sound, mut said) = (Vec::new(), Vec::new());
+            let (mut sound, mut found) = (Vec::new(), Vec::new());
             for chunk in body.chunks(size) {
                 let mut chunk = Bytes::copy_from_slice(chunk);
                 while let Some(part) = icy.next(&mut chunk) {
                     match part {
-                        Part::Sound(bytes) => sound.extend(bytes),
-                        Part::Metadata(metadata) => said.push((sound.len(), metadata)),
+                        Chunk::Bytes(bytes) => sound.extend(bytes),
+                        Chunk::Metadata(metadata) => found.push((sound.len(), metadata)),
                     }
                 }
             }
             assert_eq!(sound, b"1234567890abcdefgh", "{size}");
-            let said: Vec<_> = said.iter().map(|(at, it)| (*at, it.title.as_deref(), it.url.as_deref())).collect();
-            assert_eq!(said, [(5, Some("One"), None), (15, Some(&*"ä".repeat(100)), Some("http://a/"))], "{size}");
+            let found: Vec<_> = found.iter().map(|(at, it)| (*at, it.title.as_deref(), it.url.as_deref())).collect();
+            assert_eq!(found, [(5, Some("One"), None), (15, Some(&*"ä".repeat(100)), Some("http://a/"))], "{size}");
         }
     }
 

@@ -1,29 +1,29 @@
 //! A URL's body into a spool.
 //!
 //! ```text
-//! ask (redirects, cookies, retry) → body → pace → resume (the rest, a live stream again; icy) → plain (coding) → spool
-//!                                                                                                 ↓
-//!                                                                playlist (the first that answers), segments (hls) → spool
+//! requester (redirects, cookies, retry) → answer → rate_guard → download (resumes; icy) → decoded_body (coding) → spool
+//!                                                                                              ↓
+//!                                                      playlist (the first that answers), hls_download (hls) → spool
 //! ```
 //!
-//! Where the cache is on, `cache` stands before `ask`, and a body that others may be given too goes through memory (`shared_body`).
+//! Where the cache is on, `cache` stands before `requester`, and a body that others may be given too goes through memory (`cached_body`).
 
-mod ask;
-mod body;
+mod answer;
 mod cache;
+mod cached_body;
 mod coding;
 mod cookies;
+mod decoded_body;
+mod download;
 mod freshness;
 mod hls;
+mod hls_download;
 mod icy;
-mod pace;
-mod parts;
-mod plain;
 mod playlist;
-mod resume;
+mod range_fetcher;
+mod rate_guard;
+mod requester;
 mod retry;
-mod segments;
-mod shared_body;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -37,15 +37,15 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::net::http;
 use crate::net::{Blocked, Network};
 
-pub use cache::{CACHE, Holdings};
+pub use cache::{CACHE, CacheUsage};
+use decoded_body::DecodedBody;
+use icy::Chunk;
 pub use icy::{NowPlaying, divided};
-pub use parts::Parts;
-use plain::Plain;
-pub use playlist::begins as begins_playlist;
-use resume::Piece;
+pub use playlist::detect as detect_playlist;
+pub use range_fetcher::RangeFetcher;
 
 /// The most addresses that are tried for one source.
-const MAX_WAYS: usize = 20;
+const MAX_ADDRESSES: usize = 20;
 
 /// The limits that a server has to keep to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,7 +65,7 @@ pub struct Fetch {
     pub headers: Vec<(String, String)>,
     /// The servers that it may reach, wherever it is redirected to.
     pub network: Arc<Network>,
-    /// True if places are counted from the start, wherever a playlist says that playback begins.
+    /// True if positions are counted from the start, wherever a playlist says that playback begins.
     pub from_start: bool,
     /// The part to fetch of a file that a playlist lists: its first byte and its length.
     part: Option<(u64, u64)>,
@@ -85,7 +85,7 @@ impl Fetch {
 
     /// Returns the request for a related file at another address: a part of it, or all. The user's headers go to their own server only.
     fn at(&self, url: &Url, part: Option<(u64, u64)>) -> Self {
-        let is_own = Url::parse(&self.url).is_ok_and(|own| ask::is_same_server(&own, url));
+        let is_own = Url::parse(&self.url).is_ok_and(|own| requester::is_same_server(&own, url));
         let mut headers = if is_own { self.headers.clone() } else { Vec::new() };
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case(RANGE.as_str()));
         Self { part, ..Self::new(url.to_string(), headers, self.network.clone()) }
@@ -99,11 +99,11 @@ pub async fn download(fetch: Fetch, limits: FetchLimits, spool: &Spool) {
 }
 
 async fn run(fetch: Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
-    let mut ways = vec![fetch.clone()];
+    let mut requests = vec![fetch.clone()];
     let mut failure = None;
-    for _ in 0..MAX_WAYS {
-        let Some(way) = ways.pop() else { break };
-        let mut body = match CACHE.begin(way, limits).await {
+    for _ in 0..MAX_ADDRESSES {
+        let Some(request) = requests.pop() else { break };
+        let mut body = match CACHE.begin(request, limits).await {
             Ok(body) => body,
             // Another address of the same source may answer.
             Err(error) => {
@@ -112,14 +112,14 @@ async fn run(fetch: Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
             }
         };
         // A body that is too long is refused before it is received.
-        body.extent.check()?;
-        let Some(kind) = playlist::kind(&mut body).await? else { return pass_on(body, spool).await };
+        body.body_length.check()?;
+        let Some(kind) = playlist::kind(&mut body).await? else { return copy_to_spool(body, spool).await };
         let text = playlist::text(&mut body).await?;
         if hls::is_hls(&text) {
-            return segments::play(&text, body.url, &fetch, limits, spool).await;
+            return hls_download::run(&text, body.url, &fetch, limits, spool).await;
         }
         let addresses = playlist::addresses(&text, kind, &body.url);
-        ways.extend(addresses.iter().take(MAX_WAYS).rev().map(|url| fetch.at(url, None)));
+        requests.extend(addresses.iter().take(MAX_ADDRESSES).rev().map(|url| fetch.at(url, None)));
     }
     Err(failure.unwrap_or_else(|| {
         let message = "Expected a playlist that leads to a sound for audioUrl but received one that does not";
@@ -127,21 +127,23 @@ async fn run(fetch: Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
     }))
 }
 
-async fn pass_on(mut body: Plain, spool: &Spool) -> Result<()> {
-    spool.announce(body.extent)?;
-    body.parts.take().into_iter().for_each(|parts| spool.can_be_asked_for(parts));
+async fn copy_to_spool(mut body: DecodedBody, spool: &Spool) -> Result<()> {
+    spool.announce(body.body_length)?;
+    if let Some(ranges) = body.ranges.take() {
+        spool.set_range_fetcher(ranges);
+    }
     // It is reported if the format turns out to be unsupported.
     spool.set_content_type(body.content_type.take());
     while let Some(piece) = body.next().await? {
         match piece {
-            Piece::Bytes(bytes) => spool.append(&bytes).await?,
-            Piece::Metadata(metadata) => spool.tell(metadata),
+            Chunk::Bytes(bytes) => spool.append(&bytes).await?,
+            Chunk::Metadata(metadata) => spool.push_metadata(metadata),
         }
     }
     Ok(())
 }
 
-fn silent(limit: Duration, url: &Url) -> SpeakerError {
+fn timed_out(limit: Duration, url: &Url) -> SpeakerError {
     let (limit, host) = (limit.as_millis(), http::host(url));
     let message =
         format!("Expected bytes within {limit} ms for audioUrl (fetchTimeoutMs) but received none from {host}");

@@ -5,8 +5,8 @@
 
 use reqwest::Url;
 
-use super::plain::Plain;
-use super::resume::Piece;
+use super::decoded_body::DecodedBody;
+use super::icy::Chunk;
 use crate::error::{Code, Result, SpeakerError};
 
 /// The longest playlist: a day of HLS segments of six seconds.
@@ -24,14 +24,14 @@ pub enum Kind {
 
 /// Returns the kind of playlist that a body is, if any. Its first bytes decide, or, where they are inconclusive and are text, the media
 /// type or the name.
-pub async fn kind(body: &mut Plain) -> Result<Option<Kind>> {
+pub async fn kind(body: &mut DecodedBody) -> Result<Option<Kind>> {
     let begun = body.peek(LOOK).await?;
     let media_type = body.content_type.as_deref().unwrap_or_default();
     Ok(kind_of(&begun, media_type, body.url.path()))
 }
 
 /// Returns the kind of playlist that the bytes begin, if they are conclusive.
-pub fn begins(bytes: &[u8]) -> Option<Kind> {
+pub fn detect(bytes: &[u8]) -> Option<Kind> {
     let text = start(bytes);
     let begins_with = |word: &[u8]| text.get(..word.len()).is_some_and(|begun| begun.eq_ignore_ascii_case(word));
     match () {
@@ -47,7 +47,7 @@ fn start(bytes: &[u8]) -> &[u8] {
 }
 
 fn kind_of(begun: &[u8], media_type: &str, path: &str) -> Option<Kind> {
-    if let Some(kind) = begins(begun) {
+    if let Some(kind) = detect(begun) {
         return Some(kind);
     }
     let text = start(begun);
@@ -66,10 +66,10 @@ fn kind_of(begun: &[u8], media_type: &str, path: &str) -> Option<Kind> {
 }
 
 /// Returns the whole text of a playlist.
-pub async fn text(body: &mut Plain) -> Result<String> {
+pub async fn text(body: &mut DecodedBody) -> Result<String> {
     let mut text = Vec::new();
     while let Some(piece) = body.next().await? {
-        let Piece::Bytes(bytes) = piece else { continue };
+        let Chunk::Bytes(bytes) = piece else { continue };
         if text.len() + bytes.len() > MAX_BYTES {
             let message = format!("Expected a playlist of at most {MAX_BYTES} bytes for audioUrl but received more");
             return Err(SpeakerError::new(Code::SourceTooLarge, message));

@@ -13,8 +13,8 @@ const MAX_RETRIES: u32 = 3;
 const MAX_RETRIES_LIVE: u32 = 10;
 
 /// The longest wait before the first retry; each later one may be twice as long, up to a limit.
-const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(2);
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Retries of one request, in a row.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Retries {
 impl Retries {
     /// Starts the count at 0.
     pub fn new(is_live: bool) -> Self {
-        Self { left: if is_live { MAX_RETRIES_LIVE } else { MAX_RETRIES }, next: FIRST }
+        Self { left: if is_live { MAX_RETRIES_LIVE } else { MAX_RETRIES }, next: FIRST_WAIT }
     }
 
     /// Returns the wait before the next attempt, at random, so that clients that met one failure do not come back together; added to the
@@ -34,7 +34,7 @@ impl Retries {
     pub fn wait(&mut self, after: Option<Duration>) -> Option<Duration> {
         self.left = self.left.checked_sub(1)?;
         let wait = self.next.mul_f64(0.5 + random() / 2.0);
-        self.next = (self.next * 2).min(LONGEST);
+        self.next = (self.next * 2).min(LONGEST_WAIT);
         Some(after.unwrap_or_default().saturating_add(wait))
     }
 }
@@ -45,7 +45,7 @@ fn random() -> f64 {
 }
 
 /// Returns true if the server may soon answer with another status.
-pub fn is_passing(status: StatusCode) -> bool {
+pub fn is_transient(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS
@@ -95,12 +95,12 @@ mod tests {
         let waits: Vec<_> = std::iter::from_fn(|| retries.wait(None)).collect();
         assert_eq!(waits.len(), MAX_RETRIES_LIVE as usize);
         for (index, wait) in waits.iter().enumerate() {
-            let most = (FIRST * (1 << index)).min(LONGEST);
+            let most = (FIRST_WAIT * (1 << index)).min(LONGEST_WAIT);
             assert!((most / 2..=most).contains(wait), "{index}: {wait:?}");
         }
         let after = Duration::from_secs(5);
         let mut retries = Retries::new(false);
-        assert!((after..=after + FIRST).contains(&retries.wait(Some(after)).unwrap()));
+        assert!((after..=after + FIRST_WAIT).contains(&retries.wait(Some(after)).unwrap()));
         assert!(retries.wait(Some(Duration::MAX)).is_some(), "it does not overflow");
         assert!(retries.wait(None).is_some() && retries.wait(None).is_none());
     }

@@ -10,12 +10,12 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::bytes::Buf;
 
 use super::cache::CACHE;
-use super::hls::{self, Cipher, Given, Hls, Master, Resource, Segment, Segments};
-use super::resume::Piece;
+use super::hls::{self, Cipher, InheritedContext, MasterPlaylist, MediaPlaylist, Playlist, Resource, Segment};
+use super::icy::Chunk;
 use super::{Fetch, FetchLimits, NowPlaying, playlist};
 use crate::error::{Code, Result, SpeakerError};
 use crate::net::http;
-use crate::source::spool::{Extent, Spool};
+use crate::source::spool::{BodyLength, Spool};
 
 /// The most segments of a live stream that may be missing in a row.
 const MAX_MISSED: u32 = 5;
@@ -24,13 +24,13 @@ const MAX_MISSED: u32 = 5;
 const BLOCK: usize = 16;
 
 /// A stream that is being fetched.
-struct Stream<'a> {
+struct HlsDownload<'a> {
     fetch: &'a Fetch,
     limits: FetchLimits,
     spool: &'a Spool,
     /// The address of the playlist, which addresses are relative to; and the values passed on by the multivariant playlist.
-    at: Url,
-    given: Given,
+    base: Url,
+    inherited: InheritedContext,
     /// The last initialization section that was sent.
     init: Option<Arc<(Resource, Arc<Cipher>)>>,
     /// The last key, and its address.
@@ -38,30 +38,39 @@ struct Stream<'a> {
     title: Option<String>,
 }
 
-/// Fetches the playlist `text`, which is at `at`, into `spool`.
-pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
-    let read = hls::read(text, &at, &Given::default())?;
-    let mut stream = Stream { fetch, limits, spool, at, given: Given::default(), init: None, key: None, title: None };
+/// Fetches the playlist `text`, which is at `base`, into `spool`.
+pub async fn run(text: &str, base: Url, fetch: &Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
+    let read = hls::parse(text, &base, &InheritedContext::default())?;
+    let mut download = HlsDownload {
+        fetch,
+        limits,
+        spool,
+        base,
+        inherited: InheritedContext::default(),
+        init: None,
+        key: None,
+        title: None,
+    };
     let mut playlist = match read {
-        Hls::Segments(segments) => segments,
-        Hls::Master(Master { address, given }) => {
-            stream.at = stream.resolve(&address)?;
-            stream.given = given;
-            stream.load().await?
+        Playlist::Media(segments) => segments,
+        Playlist::Master(MasterPlaylist { address, inherited }) => {
+            download.base = download.resolve(&address)?;
+            download.inherited = inherited;
+            download.load_playlist().await?
         }
     };
-    spool.announce(if playlist.is_ended { Extent::Unknown } else { Extent::Live })?;
+    spool.announce(if playlist.is_ended { BodyLength::Unknown } else { BodyLength::Live })?;
     let (mut loaded, mut grown) = (Instant::now(), Instant::now());
-    // A playback that asks for a place in a stream with an end counts from its start.
+    // A playback that asks for a position in a stream with an end counts from its start.
     let is_usual = playlist.is_ended && fetch.from_start;
     let (mut next, mut missed) = (if is_usual { playlist.usual_start() } else { playlist.start() }, 0);
     loop {
         while let Some(segment) = playlist.get(next) {
             next += 1;
-            match stream.send(segment, next - 1).await {
+            match download.send_segment(segment, next - 1).await {
                 Ok(()) => missed = 0,
                 // The server may have removed it while the playback was paused.
-                Err(error) if !playlist.is_ended && missed < MAX_MISSED && may_be_left_out(&error) => {
+                Err(error) if !playlist.is_ended && missed < MAX_MISSED && is_skippable(&error) => {
                     missed += 1;
                     tracing::debug!(missed, reason = %error, "a segment of audioUrl is left out");
                     break;
@@ -73,9 +82,9 @@ pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool
             return Ok(());
         }
         // Behind a missing segment too: a playlist that lists removed ones is not requested without a pause.
-        let wait = if missed == 0 && grown == loaded { playlist.target } else { playlist.target / 2 };
+        let wait = if missed == 0 && grown == loaded { playlist.target_duration } else { playlist.target_duration / 2 };
         sleep_until(loaded + wait).await;
-        let latest = stream.load().await;
+        let latest = download.load_playlist().await;
         loaded = Instant::now();
         match latest {
             Ok(latest) => {
@@ -92,11 +101,11 @@ pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool
             Err(error) if error.code == Code::UrlBlocked => return Err(error),
             Err(error) => tracing::debug!(reason = %error, "the playlist of audioUrl was not fetched again"),
         }
-        let patience = limits.timeout.max(playlist.target * 3);
-        if loaded - grown > patience {
-            let (host, patience) = (http::host(&stream.at), patience.as_millis());
+        let reload_timeout = limits.timeout.max(playlist.target_duration * 3);
+        if loaded - grown > reload_timeout {
+            let (host, reload_timeout) = (http::host(&download.base), reload_timeout.as_millis());
             let message = format!(
-                "Expected another segment within {patience} ms for audioUrl (fetchTimeoutMs) but received none from {host}"
+                "Expected another segment within {reload_timeout} ms for audioUrl (fetchTimeoutMs) but received none from {host}"
             );
             return Err(SpeakerError::new(Code::FetchTimeout, message));
         }
@@ -104,13 +113,13 @@ pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool
 }
 
 /// Returns true if a live stream may skip a segment that fails like this.
-fn may_be_left_out(error: &SpeakerError) -> bool {
+fn is_skippable(error: &SpeakerError) -> bool {
     matches!(error.code, Code::HttpStatus | Code::FetchFailed | Code::FetchTimeout | Code::Truncated)
 }
 
-impl Stream<'_> {
+impl HlsDownload<'_> {
     fn resolve(&self, address: &str) -> Result<Url> {
-        let url = self.at.join(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = self.base.join(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         url.ok_or_else(|| {
             let message = "Expected http(s) addresses in the playlist of audioUrl but received another";
             SpeakerError::new(Code::FetchFailed, message)
@@ -118,46 +127,46 @@ impl Stream<'_> {
     }
 
     /// Fetches the playlist of segments.
-    async fn load(&mut self) -> Result<Segments> {
-        let mut body = CACHE.begin(self.fetch.at(&self.at, None), self.limits).await?;
+    async fn load_playlist(&mut self) -> Result<MediaPlaylist> {
+        let mut body = CACHE.begin(self.fetch.at(&self.base, None), self.limits).await?;
         let text = playlist::text(&mut body).await?;
-        self.at = body.url.clone();
-        match hls::read(&text, &self.at, &self.given)? {
-            Hls::Segments(segments) => Ok(segments),
-            Hls::Master(_) => {
+        self.base = body.url.clone();
+        match hls::parse(&text, &self.base, &self.inherited)? {
+            Playlist::Media(segments) => Ok(segments),
+            Playlist::Master(_) => {
                 let message = "Expected segments in an HLS playlist for audioUrl but received more variants";
                 Err(SpeakerError::new(Code::UnsupportedFormat, message))
             }
         }
     }
 
-    async fn send(&mut self, segment: &Segment, number: u64) -> Result<()> {
+    async fn send_segment(&mut self, segment: &Segment, number: u64) -> Result<()> {
         if segment.is_missing {
             return Ok(());
         }
         if segment.init != self.init {
             if let Some(init) = &segment.init {
                 let (resource, cipher) = &**init;
-                self.bring(resource, cipher, number).await?;
+                self.fetch_resource(resource, cipher, number).await?;
             }
             self.init.clone_from(&segment.init);
         }
         if segment.title.is_some() && segment.title != self.title {
             self.title.clone_from(&segment.title);
-            self.spool.tell(NowPlaying { title: segment.title.clone(), ..NowPlaying::default() });
+            self.spool.push_metadata(NowPlaying { title: segment.title.clone(), ..NowPlaying::default() });
         }
-        self.bring(&segment.resource, &segment.cipher, number).await
+        self.fetch_resource(&segment.resource, &segment.cipher, number).await
     }
 
     /// Fetches a file, or a part of one, into the spool.
-    async fn bring(&mut self, resource: &Resource, cipher: &Cipher, number: u64) -> Result<()> {
+    async fn fetch_resource(&mut self, resource: &Resource, cipher: &Cipher, number: u64) -> Result<()> {
         let mut cipher = self.decryption(cipher, number).await?;
         let url = self.resolve(&resource.address)?;
         let mut body = CACHE.begin(self.fetch.at(&url, resource.range), self.limits).await?;
         // A server without support for ranges sends all of it.
         let (from, mut left) = resource.range.unwrap_or((0, u64::MAX));
         let host = http::host(&url);
-        let mut before = from.checked_sub(body.begins).ok_or_else(|| {
+        let mut before = from.checked_sub(body.starts_at).ok_or_else(|| {
             SpeakerError::new(
                 Code::FetchFailed,
                 format!("Expected a part of a file from {from} on but received another from {host}"),
@@ -166,7 +175,7 @@ impl Stream<'_> {
         while left > 0
             && let Some(piece) = body.next().await?
         {
-            let Piece::Bytes(mut bytes) = piece else { continue };
+            let Chunk::Bytes(mut bytes) = piece else { continue };
             let skipped = before.min(bytes.len() as u64);
             before -= skipped;
             bytes.advance(skipped as usize);
@@ -263,8 +272,8 @@ mod tests {
         // NIST SP 800-38A, F.2.1: CBC-AES128, the first two blocks, and a block of padding made with OpenSSL.
         let key = 0x2b7e_1516_28ae_d2a6_abf7_1588_09cf_4f3c_u128.to_be_bytes();
         let iv = 0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f_u128.to_be_bytes();
-        let plain = [0x6bc1_bee2_2e40_9f96_e93d_7e11_7393_172a_u128, 0xae2d_8a57_1e03_ac9c_9eb7_6fac_45af_8e51];
-        let plain: Vec<u8> = plain.iter().flat_map(|block| block.to_be_bytes()).collect();
+        let decoded = [0x6bc1_bee2_2e40_9f96_e93d_7e11_7393_172a_u128, 0xae2d_8a57_1e03_ac9c_9eb7_6fac_45af_8e51];
+        let decoded: Vec<u8> = decoded.iter().flat_map(|block| block.to_be_bytes()).collect();
         let sealed =
             [0x7649_abac_8119_b246_cee9_8e9b_12e9_197d_u128, 0x5086_cb9b_5072_19ee_95db_113a_9176_78b2, PADDING];
         let sealed: Vec<u8> = sealed.iter().flat_map(|block| block.to_be_bytes()).collect();
@@ -273,7 +282,7 @@ mod tests {
             let mut cipher = begin();
             let mut out: Vec<u8> = sealed.chunks(size).flat_map(|chunk| cipher.decrypt(chunk)).collect();
             out.extend(cipher.finish().unwrap());
-            assert_eq!(out, plain, "{size}");
+            assert_eq!(out, decoded, "{size}");
         }
         for length in [0, 1, 16, 32, 47] {
             let mut cipher = begin();

@@ -1,7 +1,7 @@
 //! The files in a body, one after the other: what starts where, what lies between them, and how much of the body was not audio.
 //!
 //! A text-to-speech service sends a file per sentence, a radio station joins what it likes, a download has tags before, after and within.
-//! So the rest of a body after one file is searched for another file, until the body ends; and a body of which much was left out is not
+//! So the rest of a body after one file is searched for another file, until the body ends; and a body of which much was discarded is not
 //! played to its end in silence, but fails.
 
 use symphonia::core::audio::AudioSpec;
@@ -10,7 +10,7 @@ use super::adts::{self, Adts};
 use super::amr::{Amr, Band};
 use super::body::{Body, SharedBody};
 use super::container::Window;
-use super::decode::{About, Block, Decode, Details, Label, Piece, Step, check, damaged, unsupported};
+use super::decode::{Block, Decode, Details, FileDecoder, FileDetails, FormatHint, Step, check, damaged, unsupported};
 use super::flac::Flac;
 use super::latm::{self, Latm};
 use super::matroska::{self, Matroska};
@@ -24,18 +24,18 @@ use crate::error::{Code, Result, SpeakerError};
 /// The most bytes before a file, or between two frames, that are neither audio nor a tag: 1 MiB, as far as Symphonia's probe looks.
 pub const MAX_JUNK: u64 = 1 << 20;
 
-/// The share of a body that may be left out, and the number of bytes that always may: one part in twenty, and a kilobyte. Zero bytes are
+/// The share of a body that may be discarded, and the number of bytes that always may: one part in twenty, and a kilobyte. Zero bytes are
 /// padding and do not count.
-const SHARE_LEFT_OUT: u64 = 20;
-const BYTES_LEFT_OUT: u64 = 1 << 10;
+const DISCARDED_SHARE: u64 = 20;
+const DISCARDED_BYTES: u64 = 1 << 10;
 
 /// The most unplayable files in a body: each may be read for a while before that is known.
-const MAX_UNPLAYED: usize = 100;
+const MAX_UNPLAYABLE: usize = 100;
 
 /// The number of bytes that identify a container.
 const HEAD: usize = 12;
 
-/// A kind of file, or stream of frames, that starts at some place.
+/// A kind of file, or stream of frames, that starts at some position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Riff(Riff),
@@ -75,24 +75,24 @@ impl Kind {
 }
 
 /// Returns true if `head` begins a file with a magic number; a stream of frames has none.
-pub fn begins(head: &[u8]) -> bool {
+pub fn detect(head: &[u8]) -> bool {
     container(head).is_some()
 }
 
 fn container(head: &[u8]) -> Option<Kind> {
     match head {
-        _ if Flac::begins(head) => Some(Kind::Flac),
+        _ if Flac::detect(head) => Some(Kind::Flac),
         [b'O', b'g', b'g', b'S', 0, ..] => Some(Kind::Ogg),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(Kind::Mp4),
         _ if head.starts_with(&matroska::MAGIC) => Some(Kind::Matroska),
-        _ if au::begins(head) => Some(Kind::Au),
-        _ if caf::begins(head) => Some(Kind::Caf),
-        _ => Riff::begins(head).map(Kind::Riff).or_else(|| Band::begins(head).map(Kind::Amr)),
+        _ if au::detect(head) => Some(Kind::Au),
+        _ if caf::detect(head) => Some(Kind::Caf),
+        _ => Riff::detect(head).map(Kind::Riff).or_else(|| Band::detect(head).map(Kind::Amr)),
     }
 }
 
 /// Returns the distance to the next byte with which a file, a tag or a frame may begin; an MP4 begins four bytes before its own.
-pub fn to_a_beginning(bytes: &[u8]) -> Option<usize> {
+pub fn find_start(bytes: &[u8]) -> Option<usize> {
     const FIRST: [bool; 256] = {
         let (mut table, bytes) = ([false; 256], b"\xffRFfOIATLG\x1a.#crV");
         let mut index = 0;
@@ -108,13 +108,13 @@ pub fn to_a_beginning(bytes: &[u8]) -> Option<usize> {
 /// Returns the kind of what starts here; with `only_frames`, for the inside of another file, only frames and FLAC.
 fn kind(body: &mut Body, only_frames: bool) -> Option<Kind> {
     let frames = |body: &mut Body| match () {
-        () if frames::begin::<mpeg::Header>(body) => Some(Kind::Mpeg),
-        () if frames::begin::<adts::Header>(body) => Some(Kind::Adts),
-        () if frames::begin::<latm::Header>(body) => Some(Kind::Latm),
+        () if frames::detect::<mpeg::Header>(body) => Some(Kind::Mpeg),
+        () if frames::detect::<adts::Header>(body) => Some(Kind::Adts),
+        () if frames::detect::<latm::Header>(body) => Some(Kind::Latm),
         () => None,
     };
     if only_frames {
-        return if Flac::begins(body.peek(HEAD)) { Some(Kind::Flac) } else { frames(body) };
+        return if Flac::detect(body.peek(HEAD)) { Some(Kind::Flac) } else { frames(body) };
     }
     let found = container(body.peek(HEAD)).or_else(|| frames(body));
     found.or_else(|| Framing::find(body).map(Kind::Transport))
@@ -125,25 +125,25 @@ pub struct Files {
     body: SharedBody,
     tags: Tags,
     /// The current or the last file: a damaged stream of frames continues with its own decoder.
-    piece: Option<(Kind, Box<dyn Piece>)>,
+    current: Option<(Kind, Box<dyn FileDecoder>)>,
     is_playing: bool,
     /// The number of files started.
-    begun: u32,
+    files_started: u32,
     block: Block,
-    heard: bool,
+    has_sounded: bool,
     /// Bytes that no decoder could use, and those of them since the last sound.
-    left_out: u64,
-    run: u64,
+    discarded: u64,
+    discarded_run: u64,
     /// The number of files that could not be opened.
-    unplayed: usize,
+    unplayable: usize,
     /// True inside another file, which carries frames and no files.
     only_frames: bool,
 }
 
 impl Files {
-    /// Finds the first file. The label is for error messages only: the bytes decide what a source is, whatever it is called.
-    pub fn open(mut body: Body, label: &Label) -> Result<Self> {
-        if fetch::begins_playlist(body.peek(HEAD)).is_some() {
+    /// Finds the first file. The hint is for error messages only: the bytes decide what a source is, whatever it is called.
+    pub fn open(mut body: Body, hint: &FormatHint) -> Result<Self> {
+        if fetch::detect_playlist(body.peek(HEAD)).is_some() {
             return Err(unsupported("a playlist, which is played from its own http(s) URL"));
         }
         tags::read_behind(&mut body);
@@ -151,8 +151,8 @@ impl Files {
         match files.find() {
             Some(kind) => files.start(kind).map_err(|error| files.failure().unwrap_or(error))?,
             None => {
-                let only_tags = files.run == 0 && files.body.get().is_at_end();
-                let received = if only_tags { "nothing but tags".to_owned() } else { label.describe() };
+                let only_tags = files.discarded_run == 0 && files.body.get().is_at_end();
+                let received = if only_tags { "nothing but tags".to_owned() } else { hint.describe() };
                 return Err(files.failure().unwrap_or_else(|| unsupported(received)));
             }
         }
@@ -171,47 +171,47 @@ impl Files {
         Self {
             body: SharedBody::new(body),
             tags: Tags::default(),
-            piece: None,
+            current: None,
             is_playing: false,
-            begun: 0,
+            files_started: 0,
             block: Block::default(),
-            heard: false,
-            left_out: 0,
-            run: 0,
-            unplayed: 0,
+            has_sounded: false,
+            discarded: 0,
+            discarded_run: 0,
+            unplayable: 0,
             only_frames,
         }
     }
 
-    /// Moves to the next place where something starts.
+    /// Moves to the next position where something starts.
     fn find(&mut self) -> Option<Kind> {
         let mut body = self.body.get();
         loop {
             // The items of an APE tag without a header were counted as junk.
-            let items = self.tags.skip(&mut body).min(self.run);
-            self.left_out = self.left_out.saturating_sub(items);
+            let items = self.tags.skip(&mut body).min(self.discarded_run);
+            self.discarded = self.discarded.saturating_sub(items);
             let found = kind(&mut body, self.only_frames);
-            let ahead = body.ahead();
-            if found.is_some() || ahead.is_empty() || self.run > MAX_JUNK {
+            let ahead = body.buffered();
+            if found.is_some() || ahead.is_empty() || self.discarded_run > MAX_JUNK {
                 return found;
             }
-            let junk = match to_a_beginning(&ahead[1..]) {
+            let junk = match find_start(&ahead[1..]) {
                 Some(step) if ahead[1 + step] == b'f' && step >= 4 => step - 3,
                 Some(step) => 1 + step,
                 // The size of an MP4 may be all that was read of it.
                 None => ahead.len().saturating_sub(4).max(1),
             };
-            self.run += junk as u64;
-            self.left_out += body.leave_out(junk);
-            body.take_turns();
+            self.discarded_run += junk as u64;
+            self.discarded += body.discard(junk);
+            body.yield_if_due();
         }
     }
 
     fn start(&mut self, kind: Kind) -> Result<()> {
-        let goes_on = self.piece.as_ref().is_some_and(|(last, piece)| *last == kind && piece.goes_on());
-        if !goes_on {
+        let continues = self.current.as_ref().is_some_and(|(last, decoder)| *last == kind && decoder.continues());
+        if !continues {
             let body = &self.body;
-            let piece: Box<dyn Piece> = match kind {
+            let decoder: Box<dyn FileDecoder> = match kind {
                 Kind::Riff(riff) => riff.open(body)?,
                 Kind::Au => au::open(body)?,
                 Kind::Caf => caf::open(body)?,
@@ -225,61 +225,61 @@ impl Files {
                 Kind::Latm => Box::new(Latm::new(body)),
                 Kind::Transport(framing) => mpeg_ts::open(body, framing)?,
             };
-            self.piece = Some((kind, piece));
+            self.current = Some((kind, decoder));
         }
         self.is_playing = true;
-        self.begun = self.begun.saturating_add(1);
+        self.files_started = self.files_started.saturating_add(1);
         Ok(())
     }
 
     /// Decodes the next samples. Returns false at the end of the body.
     fn step(&mut self) -> Result<bool> {
         loop {
-            if self.run > MAX_JUNK {
+            if self.discarded_run > MAX_JUNK {
                 return Err(damaged(&format!("more than {MAX_JUNK} bytes in a row that are no audio")));
             }
-            if let Some((_, piece)) = self.piece.as_mut().filter(|_| self.is_playing) {
-                match piece.next(&mut self.block)? {
+            if let Some((_, decoder)) = self.current.as_mut().filter(|_| self.is_playing) {
+                match decoder.next(&mut self.block)? {
                     Step::Block => {
-                        self.run = 0;
+                        self.discarded_run = 0;
                         // A decoder may need more input before it knows even the format of its samples.
                         if self.block.samples.is_empty() {
-                            self.body.get().take_turns();
+                            self.body.get().yield_if_due();
                             continue;
                         }
                         return Ok(true);
                     }
-                    Step::LeftOut(bytes) => {
-                        self.left_out += bytes;
+                    Step::Discarded(bytes) => {
+                        self.discarded += bytes;
                         // Packets may be empty, and there may be billions of them.
-                        self.run += bytes.max(1);
-                        self.body.get().take_turns();
+                        self.discarded_run += bytes.max(1);
+                        self.body.get().yield_if_due();
                     }
                     Step::End => self.is_playing = false,
                 }
                 continue;
             }
             let Some(kind) = self.find() else {
-                match self.run > MAX_JUNK {
-                    true => continue,
-                    false => return Ok(false),
+                if self.discarded_run > MAX_JUNK {
+                    continue;
                 }
+                return Ok(false);
             };
-            let from = self.body.get().place();
+            let from = self.body.get().position();
             self.body.get().mark();
             let is_started = self.start(kind).is_ok();
             let mut body = self.body.get();
             if is_started {
-                body.forget();
+                body.clear_mark();
                 continue;
             }
             // An unplayable file does not count as one: the search goes on after its first byte. How far its demuxer has read ahead is
-            // arbitrary, so if that can't be undone, all of it was left out.
-            let left_out = if body.rewind() { body.leave_out(1) } else { body.place() - from };
-            self.left_out += left_out;
-            self.run += left_out.max(1);
-            self.unplayed += 1;
-            if self.unplayed > MAX_UNPLAYED {
+            // arbitrary, so if that can't be undone, all of it was discarded.
+            let discarded = if body.rewind() { body.discard(1) } else { body.position() - from };
+            self.discarded += discarded;
+            self.discarded_run += discarded.max(1);
+            self.unplayable += 1;
+            if self.unplayable > MAX_UNPLAYABLE {
                 return Err(damaged("too many files in it that can't be played"));
             }
         }
@@ -294,17 +294,17 @@ impl Files {
     /// Checks, at the end, that all of the body was played.
     fn end(&self) -> Result<()> {
         let body = self.body.get();
-        if let Some((came, stated)) = self.piece.as_ref().and_then(|(_, piece)| piece.missing()) {
-            let percent = came * 100 / stated.max(1);
+        if let Some((received, stated)) = self.current.as_ref().and_then(|(_, decoder)| decoder.missing()) {
+            let percent = received * 100 / stated.max(1);
             let message = format!("Expected the whole length that audio announces but received {percent} % of it");
             return Err(SpeakerError::new(Code::Truncated, message));
         }
-        let (left_out, all) = (self.left_out, body.place());
-        if left_out > 0 && !self.heard {
+        let (discarded, all) = (self.discarded, body.position());
+        if discarded > 0 && !self.has_sounded {
             return Err(damaged("no frame of it can be decoded"));
         }
-        if left_out > BYTES_LEFT_OUT && left_out * SHARE_LEFT_OUT > all {
-            return Err(damaged(&format!("more than one byte in {SHARE_LEFT_OUT} is no audio")));
+        if discarded > DISCARDED_BYTES && discarded * DISCARDED_SHARE > all {
+            return Err(damaged(&format!("more than one byte in {DISCARDED_SHARE} is no audio")));
         }
         Ok(())
     }
@@ -319,8 +319,8 @@ impl Decode for Files {
         if !step? {
             return self.end().map(|()| None);
         }
-        if !std::mem::replace(&mut self.heard, true) {
-            self.body.get().has_sounded();
+        if !std::mem::replace(&mut self.has_sounded, true) {
+            self.body.get().note_sound();
         }
         check(&mut self.block)?;
         Ok(Some((&self.block.spec, &self.block.samples)))
@@ -328,44 +328,44 @@ impl Decode for Files {
 
     fn skip(&mut self, to: u64) -> Option<u64> {
         // The lengths of files that are over are unknown here.
-        let is_first = self.begun == 1 && self.is_playing && self.left_out == 0;
-        self.piece.as_mut().filter(|_| is_first).and_then(|(_, piece)| piece.skip(to))
+        let is_first = self.files_started == 1 && self.is_playing && self.discarded == 0;
+        self.current.as_mut().filter(|_| is_first).and_then(|(_, decoder)| decoder.skip(to))
     }
 
     fn details(&mut self) -> Details {
-        let (container, mut about) = match &mut self.piece {
-            Some((kind, piece)) => (kind.name(), piece.about()),
+        let (container, mut file) = match &mut self.current {
+            Some((kind, decoder)) => (kind.name(), decoder.details()),
             None => Default::default(),
         };
         let body = self.body.get();
         if let Some(tags) = body.metadata() {
-            let container = std::mem::replace(&mut about.metadata, tags.clone());
-            about.metadata.add(&container);
+            let container = std::mem::replace(&mut file.metadata, tags.clone());
+            file.metadata.add(&container);
         }
-        Details { container, about, place: body.place(), bytes: body.length() }
+        Details { container, file, position: body.position(), bytes: body.length() }
     }
 
-    fn place(&self) -> Option<u64> {
-        Some(self.body.get().place())
+    fn position(&self) -> Option<u64> {
+        Some(self.body.get().position())
     }
 }
 
 /// A part of a file that holds a stream of frames, such as MP3 in WAV: frames are found in it as in a body.
-pub struct Within {
+pub struct EmbeddedFrames {
     window: Window,
     files: Files,
     is_over: bool,
 }
 
-impl Within {
+impl EmbeddedFrames {
     pub fn open(body: &SharedBody, window: Window) -> Result<Self> {
         let window = window.without_limit();
-        let inside = body.get().inside(Box::new(window.clone()));
+        let inside = body.get().nested(Box::new(window.clone()));
         Ok(Self { window, files: Files::of_frames(inside, "a file without frames")?, is_over: false })
     }
 }
 
-impl Piece for Within {
+impl FileDecoder for EmbeddedFrames {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         if self.is_over {
             return Ok(Step::End);
@@ -377,11 +377,11 @@ impl Piece for Within {
             return Ok(Step::Block);
         }
         self.is_over = true;
-        Ok(Step::LeftOut(self.window.finish()))
+        Ok(Step::Discarded(self.window.finish()))
     }
 
-    fn about(&mut self) -> About {
-        self.files.details().about
+    fn details(&mut self) -> FileDetails {
+        self.files.details().file
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
@@ -412,7 +412,7 @@ mod tests {
     /// Returns the samples of a body, and its outcome.
     fn played(body: Body) -> (Vec<f32>, Option<Code>) {
         let mut heard = Vec::new();
-        let mut files = match Files::open(body, &Label::default()) {
+        let mut files = match Files::open(body, &FormatHint::default()) {
             Ok(files) => files,
             Err(error) => return (heard, Some(error.code)),
         };
@@ -473,7 +473,7 @@ mod tests {
 
     /// Plays on from about a sample. Returns the number of that sample, and what came from there on.
     fn skipped(body: Body, to: u64) -> Option<(u64, Vec<f32>)> {
-        let mut files = Files::open(body, &Label::default()).ok()?;
+        let mut files = Files::open(body, &FormatHint::default()).ok()?;
         files.next().ok()??;
         let from = files.skip(to)?;
         let mut heard = Vec::new();
@@ -506,7 +506,7 @@ mod tests {
                     assert_eq!(from as usize + heard.len(), whole.len(), "{name}, {way}, from {from} for {to}");
                     // Opus depends on what it decoded before, for seconds; others on some frames.
                     let (run_up, most) = if name.starts_with("opus") { (24_000, 0.05) } else { (0, 1e-6) };
-                    let difference = |place: usize| (heard[lead_in + place] - whole[to + place]).abs();
+                    let difference = |position: usize| (heard[lead_in + position] - whole[to + position]).abs();
                     let worst = (run_up..whole.len() - to).map(difference).fold(0.0, f32::max);
                     assert!(worst <= most, "{name}, {way}: {worst} off from {to} on");
                     entered.push((name.clone(), way));

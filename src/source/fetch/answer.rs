@@ -18,13 +18,13 @@ pub struct Answer {
     pub url: Url,
     pub status: StatusCode,
     pub headers: HeaderMap,
-    pub body: Body,
+    pub body: ResponseBody,
     /// True if it began with the status line of a SHOUTcast station (`ICY`).
     begins_as_station: bool,
 }
 
 /// The bytes of a body.
-pub struct Body {
+pub struct ResponseBody {
     /// The part that arrived with the head.
     held: Bytes,
     response: Response,
@@ -32,10 +32,10 @@ pub struct Body {
     pub ends_with_connection: bool,
 }
 
-/// The part that an answer delivers: `bytes 0-99/1000` (RFC 9110 §14.4).
+/// The range that an answer delivers: `bytes 0-99/1000` (RFC 9110 §14.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// The start of the part; `None` if none is delivered.
+pub struct ContentRange {
+    /// The start of the range; `None` if none is delivered.
     pub from: Option<u64>,
     /// The length of the whole, if it is known.
     pub total: Option<u64>,
@@ -54,7 +54,7 @@ impl Answer {
         let (status, headers, version) = (response.status(), response.headers().clone(), response.version());
         let is_chunked = headers.contains_key(TRANSFER_ENCODING) || version > Version::HTTP_11;
         let ends_with_connection = !is_chunked && !headers.contains_key(CONTENT_LENGTH);
-        let mut body = Body { held: Bytes::new(), response, ends_with_connection };
+        let mut body = ResponseBody { held: Bytes::new(), response, ends_with_connection };
         if version != Version::HTTP_09 {
             return Ok(Some(Self { url, status, headers, body, begins_as_station: false }));
         }
@@ -87,9 +87,9 @@ impl Answer {
         self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
     }
 
-    /// Returns the part that it delivers, if it states one.
-    pub fn part(&self) -> Option<Part> {
-        part(self.headers.get(CONTENT_RANGE)?.to_str().ok()?)
+    /// Returns the range that it delivers, if it states one.
+    pub fn content_range(&self) -> Option<ContentRange> {
+        parse_content_range(self.headers.get(CONTENT_RANGE)?.to_str().ok()?)
     }
 
     pub fn validators(&self) -> Validators {
@@ -98,7 +98,7 @@ impl Answer {
     }
 
     /// Returns true if the server offers byte ranges (RFC 9110 §14.3).
-    pub fn has_parts(&self) -> bool {
+    pub fn supports_ranges(&self) -> bool {
         let mut units = self.headers.get_all(ACCEPT_RANGES).iter().filter_map(|value| value.to_str().ok());
         units.any(|units| units.split(',').any(|unit| unit.trim().eq_ignore_ascii_case("bytes")))
     }
@@ -114,7 +114,7 @@ fn is_absurd(length: u64) -> bool {
     length >= ABSURD || LARGEST.contains(&length)
 }
 
-fn part(value: &str) -> Option<Part> {
+fn parse_content_range(value: &str) -> Option<ContentRange> {
     let (unit, value) = value.trim().split_once(char::is_whitespace)?;
     let (range, total) = value.trim().split_once('/')?;
     let total = if total.trim() == "*" { None } else { Some(total.trim().parse().ok()?) };
@@ -127,11 +127,11 @@ fn part(value: &str) -> Option<Part> {
             Some(Some(from).filter(|_| is_one)?)
         }
     };
-    unit.eq_ignore_ascii_case("bytes").then_some(Part { from, total })
+    unit.eq_ignore_ascii_case("bytes").then_some(ContentRange { from, total })
 }
 
-impl Body {
-    /// Returns the next piece; `None` at the end.
+impl ResponseBody {
+    /// Returns the next chunk; `None` at the end.
     pub async fn chunk(&mut self) -> reqwest::Result<Option<Bytes>> {
         match std::mem::take(&mut self.held) {
             held if held.is_empty() => self.response.chunk().await,
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_part_says_where_it_begins_and_how_long_the_whole_is() {
-        let some = |from, total| Some(Part { from, total });
+        let some = |from, total| Some(ContentRange { from, total });
         for (value, expected) in [
             ("bytes 0-99/1000", some(Some(0), Some(1000))),
             ("Bytes  5 - 5 / *", some(Some(5), None)),
@@ -174,7 +174,7 @@ mod tests {
             ("bytes", None),
             ("", None),
         ] {
-            assert_eq!(part(value), expected, "{value}");
+            assert_eq!(parse_content_range(value), expected, "{value}");
         }
     }
 

@@ -7,19 +7,19 @@ use tokio::sync::watch;
 use tokio_util::bytes::Bytes;
 
 use super::cache::Cache;
-use super::plain::Plain;
+use super::decoded_body::DecodedBody;
 use crate::error::{Code, Result, SpeakerError};
 
 /// The size of a block. Nothing is allocated by a length that a server claims.
 const BLOCK: usize = 64 << 10;
 
 /// The readers' side of a body. Its share of the cache's room is given back when the last reader is gone.
-pub struct SharedBody {
+pub struct CachedBody {
     cache: &'static Cache,
     blocks: Mutex<Blocks>,
     progress: watch::Receiver<Progress>,
     /// The rest of a body that became too long to be shared, for the first reader that gets there.
-    rest: Mutex<Option<Plain>>,
+    rest: Mutex<Option<DecodedBody>>,
 }
 
 #[derive(Default)]
@@ -43,20 +43,20 @@ enum End {
     Whole,
     Failed(SpeakerError),
     /// The body became too long to be shared.
-    Left,
+    Unshared,
 }
 
-/// The bytes at a place of a body.
-pub enum Part {
+/// The bytes at a position of a body.
+pub enum CachedRead {
     Bytes(Bytes),
     End,
     /// The body is not shared from here on.
-    Left,
+    Unshared,
 }
 
 /// The writer's side of a body. If it is dropped before the end, the readers get an error.
-pub struct Growing {
-    body: Arc<SharedBody>,
+pub struct CachedBodyWriter {
+    body: Arc<CachedBody>,
     progress: watch::Sender<Progress>,
     /// The expected length, if it is known.
     expected: Option<u64>,
@@ -64,7 +64,7 @@ pub struct Growing {
     limit: u64,
 }
 
-impl SharedBody {
+impl CachedBody {
     /// Takes room for data kept beside it, as long as the body exists. Returns false if there is none.
     pub fn take_room(&self, bytes: u64) -> bool {
         let is_taken = self.cache.take_room(bytes);
@@ -72,27 +72,27 @@ impl SharedBody {
         is_taken
     }
 
-    /// Waits for the bytes at a place, which have arrived, or are the next that will.
-    pub async fn read(&self, place: u64) -> Result<Part> {
+    /// Waits for the bytes at a position, which have arrived, or are the next that will.
+    pub async fn read(&self, position: u64) -> Result<CachedRead> {
         let mut progress = self.progress.clone();
-        let reached = progress.wait_for(|progress| progress.length > place || progress.end.is_some()).await;
+        let reached = progress.wait_for(|progress| progress.length > position || progress.end.is_some()).await;
         let Progress { length, end } = reached.map(|progress| progress.clone()).map_err(|_| abandoned())?;
         match end {
-            _ if length > place => Ok(Part::Bytes(self.at(place))),
-            None | Some(End::Whole) => Ok(Part::End),
+            _ if length > position => Ok(CachedRead::Bytes(self.at(position))),
+            None | Some(End::Whole) => Ok(CachedRead::End),
             Some(End::Failed(error)) => Err(error),
-            Some(End::Left) => Ok(Part::Left),
+            Some(End::Unshared) => Ok(CachedRead::Unshared),
         }
     }
 
     /// Takes the rest, once.
-    pub fn take_rest(&self) -> Option<Plain> {
+    pub fn take_rest(&self) -> Option<DecodedBody> {
         self.rest.lock().take()
     }
 
-    /// Returns the received bytes of a block from a place on.
-    fn at(&self, place: u64) -> Bytes {
-        let (block, offset) = ((place / BLOCK as u64) as usize, (place % BLOCK as u64) as usize);
+    /// Returns the received bytes of a block from a position on.
+    fn at(&self, position: u64) -> Bytes {
+        let (block, offset) = ((position / BLOCK as u64) as usize, (position % BLOCK as u64) as usize);
         let blocks = self.blocks.lock();
         match blocks.full.get(block) {
             Some(full) => full.slice(offset..),
@@ -101,21 +101,21 @@ impl SharedBody {
     }
 }
 
-impl Drop for SharedBody {
+impl Drop for CachedBody {
     fn drop(&mut self) {
         self.cache.give_back(self.blocks.get_mut().taken);
     }
 }
 
-impl Growing {
+impl CachedBodyWriter {
     /// Makes an empty body.
     pub fn new(cache: &'static Cache, expected: Option<u64>, limit: u64) -> Self {
         let (sender, progress) = watch::channel(Progress::default());
-        let body = SharedBody { cache, blocks: Mutex::default(), progress, rest: Mutex::default() };
+        let body = CachedBody { cache, blocks: Mutex::default(), progress, rest: Mutex::default() };
         Self { body: Arc::new(body), progress: sender, expected, limit }
     }
 
-    pub fn body(&self) -> &Arc<SharedBody> {
+    pub fn body(&self) -> &Arc<CachedBody> {
         &self.body
     }
 
@@ -183,9 +183,9 @@ impl Growing {
     }
 
     /// Ends the sharing: the reader that gets here takes the rest.
-    pub fn leave(self, rest: Plain) {
+    pub fn end_sharing(self, rest: DecodedBody) {
         *self.body.rest.lock() = Some(rest);
-        self.end(End::Left);
+        self.end(End::Unshared);
     }
 
     fn end(self, end: End) {
@@ -209,10 +209,12 @@ mod tests {
     }
 
     /// Reads all of a body that is there without waiting for more.
-    async fn read(body: &SharedBody, length: usize) -> Vec<u8> {
+    async fn read(body: &CachedBody, length: usize) -> Vec<u8> {
         let mut all = Vec::new();
         while all.len() < length {
-            let Part::Bytes(bytes) = body.read(all.len() as u64).await.unwrap() else { panic!("bytes are there") };
+            let CachedRead::Bytes(bytes) = body.read(all.len() as u64).await.unwrap() else {
+                panic!("bytes are there")
+            };
             all.extend_from_slice(&bytes);
         }
         all
@@ -224,24 +226,24 @@ mod tests {
         for expected in [None, Some(bytes.len() as u64), Some(0), Some(BLOCK as u64 / 3)] {
             for size in [1, 7, BLOCK - 1, BLOCK, BLOCK + 1, bytes.len()] {
                 let cache = cache(u64::MAX / 2);
-                let mut growing = Growing::new(cache, expected, u64::MAX);
-                let body = growing.body().clone();
-                let mut came = 0;
+                let mut writer = CachedBodyWriter::new(cache, expected, u64::MAX);
+                let body = writer.body().clone();
+                let mut received = 0;
                 for piece in bytes.chunks(size) {
-                    assert_eq!(growing.add(piece), piece.len());
-                    came += piece.len();
-                    if size > 1 || came % 4_099 == 0 {
-                        assert_eq!(read(&body, came).await, bytes[..came], "{expected:?}, {size}");
+                    assert_eq!(writer.add(piece), piece.len());
+                    received += piece.len();
+                    if size > 1 || received % 4_099 == 0 {
+                        assert_eq!(read(&body, received).await, bytes[..received], "{expected:?}, {size}");
                     }
-                    assert!(cache.holdings().bytes >= came as u64);
-                    assert!(cache.holdings().bytes <= (came + BLOCK) as u64, "{expected:?}, {size}, {came}");
+                    assert!(cache.usage().bytes >= received as u64);
+                    assert!(cache.usage().bytes <= (received + BLOCK) as u64, "{expected:?}, {size}, {received}");
                 }
-                assert_eq!((growing.shrink(), cache.holdings().bytes), (came as u64, came as u64));
-                growing.finish();
-                assert!(matches!(body.read(came as u64).await, Ok(Part::End)));
-                assert_eq!(read(&body, came).await, bytes);
+                assert_eq!((writer.shrink(), cache.usage().bytes), (received as u64, received as u64));
+                writer.finish();
+                assert!(matches!(body.read(received as u64).await, Ok(CachedRead::End)));
+                assert_eq!(read(&body, received).await, bytes);
                 drop(body);
-                assert_eq!(cache.holdings().bytes, 0);
+                assert_eq!(cache.usage().bytes, 0);
             }
         }
     }
@@ -250,10 +252,10 @@ mod tests {
     async fn it_takes_no_more_than_there_is() {
         for (max, limit, expected) in [(1_000, 5_000, 1_000), (5_000, 1_000, 1_000), (100_000, 5_000, 5_000)] {
             let cache = cache(max);
-            let mut growing = Growing::new(cache, None, limit);
-            let added = growing.add(&[7; 50_000]);
+            let mut writer = CachedBodyWriter::new(cache, None, limit);
+            let added = writer.add(&[7; 50_000]);
             assert!(added <= expected && (added == expected || max < limit), "{max}, {limit}: {added}");
-            assert!(cache.holdings().bytes <= max);
+            assert!(cache.usage().bytes <= max);
         }
     }
 
@@ -261,17 +263,17 @@ mod tests {
     async fn those_who_read_are_told_how_it_ends() {
         let cache = cache(1 << 20);
         let begin = || {
-            let mut growing = Growing::new(cache, Some(10), 1_000);
-            assert_eq!(growing.add(b"abc"), 3);
-            let body = growing.body().clone();
-            (growing, body)
+            let mut writer = CachedBodyWriter::new(cache, Some(10), 1_000);
+            assert_eq!(writer.add(b"abc"), 3);
+            let body = writer.body().clone();
+            (writer, body)
         };
-        let (growing, body) = begin();
-        growing.fail(SpeakerError::new(Code::Truncated, "it broke"));
-        assert!(matches!(body.read(0).await, Ok(Part::Bytes(bytes)) if bytes == "abc"));
+        let (writer, body) = begin();
+        writer.fail(SpeakerError::new(Code::Truncated, "it broke"));
+        assert!(matches!(body.read(0).await, Ok(CachedRead::Bytes(bytes)) if bytes == "abc"));
         assert!(matches!(body.read(3).await, Err(error) if error.code == Code::Truncated));
-        let (growing, body) = begin();
-        drop(growing);
+        let (writer, body) = begin();
+        drop(writer);
         assert!(matches!(body.read(3).await, Err(error) if error.code == Code::Internal));
     }
 }
