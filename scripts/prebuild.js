@@ -136,7 +136,7 @@ function main() {
   console.log(path.relative(process.cwd(), folder))
 }
 
-module.exports = { describe }
+module.exports = { describe, newestGlibc }
 
 if (require.main === module) {
   try {
