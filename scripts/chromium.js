@@ -74,7 +74,7 @@ class Browser {
       this.#process.once('exit', (code, signal) => reject(new Error(`${program} ended with ${code ?? signal}\n${this.#stderr}`)))
     })
     failed.catch((error) => this.#lose(error))
-    process.once('exit', this.#kill)
+    process.once('exit', this.#end)
     this.#process.stderr.on('data', (data) => (this.#stderr = `${this.#stderr}${data}`.slice(-4000)))
     for (const stream of this.#process.stdio.slice(3)) stream.on('error', () => {}) // told by its end
     this.#read(this.#process.stdio[4])
@@ -134,12 +134,18 @@ class Browser {
     return page
   }
 
-  #kill = () => {
+  #kill() {
     try {
-      process.kill(-this.#process.pid, 'SIGKILL')
+      if (this.#process?.pid !== undefined) process.kill(-this.#process.pid, 'SIGKILL')
     } catch {
       // It has ended.
     }
+  }
+
+  /** Ends all its processes at once, and removes its profile. */
+  #end = () => {
+    this.#kill()
+    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10 })
   }
 
   /** Ends it with all its processes, and removes its profile. */
@@ -149,9 +155,9 @@ class Browser {
       await Promise.race([this.#exited, sleep(END_MS, undefined, { ref: false })])
       this.#kill()
       await this.#exited
-      process.off('exit', this.#kill)
+      process.off('exit', this.#end)
     }
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10 })
+    this.#end()
   }
 }
 

@@ -138,13 +138,13 @@ async function startShowcase({ port = 0, livekit = false } = {}) {
   }
 
   const server = http.createServer((request, response) => {
-    const { pathname } = new URL(request.url, 'http://localhost')
+    const { pathname, searchParams } = new URL(request.url, 'http://localhost')
     const answer = answers[`${request.method} ${pathname}`]
     // A name of somebody else's that leads here is not this page (DNS rebinding), and neither is another page's form.
     const { host, origin = `http://${host}` } = request.headers
     if (host !== address || origin !== `http://${address}`) return response.writeHead(403).end()
     if (!answer) return response.writeHead(404).end()
-    Promise.resolve(answer(request, response)).catch(({ message }) => {
+    Promise.resolve(answer(request, response, users.get(searchParams.get('id')))).catch(({ message }) => {
       console.error(message)
       if (!response.headersSent) response.writeHead(500)
       response.end()

@@ -1,23 +1,22 @@
 'use strict'
 
-// How the session's sound gets into the page: over a LiveKit room. For each way the output of a session, and what the page has to know.
+// How the session's sound gets into the page: over a LiveKit room. What the output of a session is, and what the page has to know.
 
 const { randomBytes } = require('node:crypto')
 const { readFileSync } = require('node:fs')
-
-const { AccessToken } = require('livekit-server-sdk')
 
 const { findServer, startServer } = require('../../lib/cli/livekit-server')
 
 const TRACKS = { 0: 'speaker', 1: 'music', 2: 'voice' }
 
 /** Opens the way by which all users hear their sessions. */
-async function openSound({ livekit }) {
-  return livekit ? openRooms() : openRooms()
+async function openSound() {
+  return openRooms()
 }
 
 /** A room for each user, in which the page listens with LiveKit's client. */
 async function openRooms() {
+  const { AccessToken } = require('livekit-server-sdk')
   const server = await liveKitServer()
   const client = readFileSync(require.resolve('livekit-client'))
   const prefix = randomBytes(4).toString('hex')

@@ -24,10 +24,10 @@ const ear = {
     this.listensTo.push(name)
   },
 
-  /** Returns how long it has been silent, in ms. */
+  /** Returns how long it has been silent behind the last sound, in ms; 0 if there was none. */
   silentMs() {
     const loud = this.blocks.findLastIndex((block) => block.some((sample) => Math.abs(sample) > 0.003))
-    return (this.blocks.length - 1 - loud) * BLOCK_MS
+    return loud === -1 ? 0 : (this.blocks.length - 1 - loud) * BLOCK_MS
   },
 
   forget() {
