@@ -7,17 +7,17 @@ const { bell } = require('./bell')
 const { collected } = require('./body')
 const check = require('./check')
 const { SpeakerClip } = require('./clip')
+const { useEnvironment } = require('./environment')
 const { SpeakerError } = require('./error')
 const { NativeJob } = require('./native-job')
 const { NativeClip } = require('./native')
-const { useEnvironment } = require('./network')
 
 /** Makes a clip from a source. */
 async function makeClip(source) {
   const { signal, body, file, ...checked } = check.clipRequest(source)
   throwIfAborted(signal)
   if (body) checked.audio = file(await collected(body, signal, source.format))
-  if (!checked.network) useEnvironment()
+  useEnvironment(checked.network)
   const native = NativeClip.make(checked, bell)
   if (native.code !== undefined) throw new SpeakerError(native.code, native.message)
   const { contentType, headers } = checked

@@ -586,6 +586,9 @@ export interface NativeVolume {
   fadeMs: number
 }
 
+/** Passes the environment variables that hold from now on, where the runtime does not write them through to the process. */
+export declare function passEnvironment(variables: Record<string, string>): void
+
 /** Returns statistics of all sessions of the process, including those of worker threads. */
 export declare function processStats(): NativeProcessStats
 

@@ -5,6 +5,7 @@ const { EventEmitter } = require('node:events')
 
 const { aborted, onAbort, throwIfAborted } = require('./abort')
 const check = require('./check')
+const { useEnvironment } = require('./environment')
 const { SpeakerError, closedFor, invalidArgument } = require('./error')
 const { bell, listen } = require('./bell')
 const { nativeClip } = require('./clip')
@@ -14,7 +15,6 @@ const { Rpc } = require('./livekit/rpc')
 const { makeClip } = require('./make-clip')
 const { ManualClockHint } = require('./manual-clock-hint')
 const { NativeSession, cache, capacity, configure, metrics, processStats } = require('./native')
-const { useEnvironment } = require('./network')
 const { probe } = require('./probe')
 const { Pending } = require('./pending')
 const { Recorder } = require('./recording/recorder')
@@ -47,7 +47,7 @@ class SpeakerSession extends EventEmitter {
   constructor(options) {
     super()
     const checked = check.sessionOptions(options)
-    if (!checked.network) useEnvironment()
+    useEnvironment(checked.network)
     this.#output = { ...checked.output, onFrame: options.output.onFrame, token: options.output.token }
     if (checked.output.clock === 'manual') this.#hint = new ManualClockHint()
     this.#onDuplicate = checked.onDuplicate

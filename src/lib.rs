@@ -25,6 +25,7 @@
 //! - `dither`: noise for outputs of 16 bits; [`g711`]: the codec of telephone lines.
 //! - [`event`], [`error`]: messages and errors to the user; [`redact`], [`secrets`]: how values and foreign text are shown in them.
 //! - [`reserved`]: the path that an output writes, which no source of its session may read.
+//! - `environment`: variables that the user sets.
 //! - [`scope`]: the session and request that a thread works for, for the log.
 //! - [`runtime`]: the process-wide threads; `sync`: the locks and atomics that they share.
 //! - `binding`: the only code that knows Node.
@@ -35,6 +36,7 @@ pub mod audio;
 mod binding;
 mod dither;
 pub mod engine;
+mod environment;
 pub mod error;
 pub mod event;
 pub mod g711;

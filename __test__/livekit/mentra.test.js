@@ -4,13 +4,12 @@
 
 const assert = require('node:assert/strict')
 const { after, test } = require('node:test')
-const v8 = require('node:v8')
-const vm = require('node:vm')
 
 const { dispose } = require('@livekit/rtc-node')
 const { LiveKitGrpcClient, SpeakerManager } = require('speaker-session/mentra')
 
 const { environment, userSession } = require('../support/cloud')
+const { gc } = require('../support/gc')
 const { fromNow, moderator, openEmptyRoom, openRoom, present, publishings, until } = require('../support/room')
 const { serve } = require('../support/server')
 const { tone, windows } = require('../support/wav')
@@ -42,12 +41,6 @@ const hears = (ear, hz, ms, track = 'speaker') => windows(ear.heard.get(track) ?
 /** Returns the speakers in a room. */
 async function speakers({ server }) {
   return (await present(server)).map(({ identity }) => identity).filter((identity) => !identity.startsWith('ear-'))
-}
-
-/** Runs the garbage collector. */
-function collect() {
-  v8.setFlagsFromString('--expose-gc')
-  return vm.runInNewContext('gc')()
 }
 
 test('the manager joins once and mixes overlapping sounds', LIMIT, async (t) => {
@@ -134,7 +127,7 @@ for (const [what, make] of Object.entries(HOLDERS)) {
     const room = await openRoom(t)
     await held(t, room, make)
     await until(async () => {
-      collect()
+      gc()
       return (await speakers(room)).length === 0
     }, 'the room is left')
   })

@@ -5,12 +5,11 @@
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
-const { memory, run } = require('../support/process')
+const { collects, memory, run } = require('../support/process')
 
 /** The start of a child's script: `settled` waits until the process's clip statistics are these. */
 const SETTLED = `
-  require('node:v8').setFlagsFromString('--expose-gc')
-  const gc = require('node:vm').runInNewContext('gc')
+  ${collects}
   const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
   const counts = () => { const { clips, clipBytes } = SpeakerSession.processStats(); return [clips, clipBytes] }
   const settled = async (clips, bytes) => {

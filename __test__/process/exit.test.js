@@ -9,7 +9,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 const { promisify } = require('node:util')
 
-const { memory, root, run } = require('../support/process')
+const { collects, memory, root, run } = require('../support/process')
 const { readWav } = require('../support/wav')
 
 test('an idle session lets the process exit', async (t) => {
@@ -41,8 +41,7 @@ test('a tap does not keep the process', async (t) => {
 
 test('an awaited playback keeps its session', async (t) => {
   const { code, out } = await run(t, `
-    require('node:v8').setFlagsFromString('--expose-gc')
-    const gc = require('node:vm').runInNewContext('gc')
+    ${collects}
     const playing = new SpeakerSession(${memory}).playAudio({ audioUrl: 'clip.wav' })
     setImmediate(gc)
     playing.then(({ outcome }) => console.log(outcome))
@@ -52,8 +51,7 @@ test('an awaited playback keeps its session', async (t) => {
 
 test('a playback keeps no reference to its caller', async (t) => {
   const { code, out } = await run(t, `
-    require('node:v8').setFlagsFromString('--expose-gc')
-    const gc = require('node:vm').runInNewContext('gc')
+    ${collects}
     class Caller {
       ask(session) {
         session.playAudio({ audioUrl: 'long.wav' })
@@ -81,8 +79,7 @@ test('a playback keeps no reference to its caller', async (t) => {
 
 test('an unreferenced session is collected and closes its file', async (t) => {
   const { code, out, folder } = await run(t, `
-    require('node:v8').setFlagsFromString('--expose-gc')
-    const gc = require('node:vm').runInNewContext('gc')
+    ${collects}
     let collected = false
     const registry = new FinalizationRegistry(() => (collected = true))
     ;(async () => {

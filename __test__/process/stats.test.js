@@ -8,7 +8,7 @@ const { test } = require('node:test')
 const { Worker } = require('node:worker_threads')
 
 const { SpeakerSession } = require('../..')
-const { memory, root, run } = require('../support/process')
+const { collects, memory, root, run } = require('../support/process')
 const { tone } = require('../support/wav')
 
 const manual = { output: { type: 'memory', clock: 'manual' } }
@@ -61,8 +61,7 @@ test('sessions of worker threads are counted too', async () => {
 
 test('collected sessions are not counted', async (t) => {
   const { code, out, err } = await run(t, `
-    require('node:v8').setFlagsFromString('--expose-gc')
-    const gc = require('node:vm').runInNewContext('gc')
+    ${collects}
     ;(async () => {
       await (async () => {
         for (let n = 0; n < 10; n++) await new SpeakerSession(${memory}).playAudio({ audioUrl: 'clip.wav', durationMs: 1 })

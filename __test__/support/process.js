@@ -15,6 +15,9 @@ const root = path.join(__dirname, '..', '..')
 /** The options of a session as source text. */
 const memory = `{ output: { type: 'memory' } }`
 
+/** The start of a script that collects garbage with `gc()`. */
+const collects = `const { gc } = require(${JSON.stringify(require.resolve('./gc'))})`
+
 /** Runs a script in its own process, in a folder with clip.wav (0.4 s) and long.wav (20 s). */
 async function run(t, script, { esm = false, load = true, kill } = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'speaker-session-'))
@@ -38,4 +41,4 @@ async function run(t, script, { esm = false, load = true, kill } = {}) {
   return { code, signal, out, err, folder }
 }
 
-module.exports = { memory, root, run }
+module.exports = { collects, memory, root, run }

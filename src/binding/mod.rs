@@ -29,6 +29,7 @@ use parking_lot::Mutex;
 
 use crate::audio::{from_ms, to_ms};
 use crate::engine::{self, Capacity, Handle, broken_sessions, open_sessions, set_admission};
+use crate::environment;
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
 use crate::metrics::{Distribution, METRICS};
@@ -250,6 +251,13 @@ pub fn cache(max_bytes: Option<f64>) -> NativeCache {
         revalidated: METRICS.cache_revalidated.get() as f64,
         misses: METRICS.cache_misses.get() as f64,
     }
+}
+
+/// Passes the environment variables that hold from now on, where the runtime does not write them through to the process.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub fn pass_environment(variables: HashMap<String, String>) {
+    environment::pass(variables);
 }
 
 /// Sets `network` of the process, unless it was set or used before.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use reqwest::Url;
 
 use super::servers::{Range, split_port};
+use crate::environment;
 
 /// The supported protocols of proxies.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
@@ -35,7 +36,7 @@ enum Hosts {
 impl Proxies {
     /// Reads the environment as it is now.
     pub fn here() -> Self {
-        Self::of(|name| std::env::var(name).ok())
+        Self::of(environment::variable)
     }
 
     fn of(variable: impl Fn(&str) -> Option<String>) -> Self {

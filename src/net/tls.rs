@@ -2,7 +2,6 @@
 //!
 //! It trusts Mozilla's roots, and those of `NODE_EXTRA_CA_CERTS`, as Node does, for servers with certificates of a private authority.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,12 +16,13 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::on_disk;
+use crate::environment;
 
 static CONFIG: OnceCell<ClientConfig> = OnceCell::const_new();
 
 /// Returns the client configuration that offers these protocols (ALPN). `NODE_EXTRA_CA_CERTS` is read once.
 pub async fn config(protocols: &[&[u8]]) -> ClientConfig {
-    let extra = std::env::var_os("NODE_EXTRA_CA_CERTS").filter(|path| !path.is_empty());
+    let extra = environment::variable("NODE_EXTRA_CA_CERTS").filter(|path| !path.is_empty());
     let known = CONFIG.get_or_try_init(|| async {
         match &extra {
             None => Ok(trusting(Vec::new())),
@@ -58,8 +58,8 @@ fn trusting(extra: Vec<CertificateDer<'static>>) -> ClientConfig {
     config.with_root_certificates(roots).with_no_client_auth()
 }
 
-async fn read(path: &OsString) -> io::Result<Vec<CertificateDer<'static>>> {
-    let file = path.clone();
+async fn read(path: &str) -> io::Result<Vec<CertificateDer<'static>>> {
+    let file = path.to_owned();
     let read = move || CertificateDer::pem_file_iter(&file)?.collect::<Result<Vec<_>, _>>();
     on_disk(Path::new(path), read).await?.map_err(io::Error::other)
 }

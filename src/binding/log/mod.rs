@@ -16,6 +16,7 @@ use tracing::subscriber::{Interest, set_global_default};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
 
+use crate::environment;
 use crate::metrics::METRICS;
 use line::Line;
 use sink::SINKS;
@@ -47,7 +48,7 @@ pub fn start() {
             METRICS.panics.add(1);
             stderr::report_panic(panic);
         }));
-        let filter = FILTER.get_or_init(|| parse_filter(&std::env::var(VARIABLE).unwrap_or_default()));
+        let filter = FILTER.get_or_init(|| parse_filter(&environment::variable(VARIABLE).unwrap_or_default()));
         IS_ON.store(filter.is_set, Ordering::Relaxed);
         // Fails if there is a subscriber already, which then stays.
         let _ = set_global_default(Log);

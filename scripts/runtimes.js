@@ -1,0 +1,72 @@
+'use strict'
+
+// Runs the tests on other runtimes: `npm run test:runtimes -- [RUNTIME …] [FILE …]`. The runtimes are those of __test__/runtimes/package.json (node-22,
+// node-24, bun), installed from npm into the user's cache directory once; the files are all tests unless some are named. Each file runs in a process
+// of its own, and what a failing one wrote is shown.
+
+const { spawn, spawnSync } = require('node:child_process')
+const { existsSync, readdirSync } = require('node:fs')
+const path = require('node:path')
+
+const { installPackages } = require('./packages')
+
+const ROOT = path.join(__dirname, '..')
+const LIMIT_MS = 240_000
+const PLATFORM = `${process.platform}-${process.arch}`
+
+/** Returns the command of a runtime that runs a test file. */
+function runtimes() {
+  const modules = path.join(installPackages(path.join(ROOT, '__test__', 'runtimes')), 'node_modules')
+  const node = (major) => ({
+    file: path.join(modules, `node-${major}-${PLATFORM}`, 'bin', 'node'),
+    args: ['--test-reporter=spec', `--test-timeout=${LIMIT_MS}`, '--test']
+  })
+  return {
+    'node-22': node(22),
+    'node-24': node(24),
+    bun: { file: path.join(modules, '@oven', `bun-${PLATFORM}`, 'bin', 'bun'), args: ['test', '--timeout', String(LIMIT_MS)] }
+  }
+}
+
+/** Returns all test files. */
+function testFiles() {
+  const folders = readdirSync(path.join(ROOT, '__test__'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  return folders.flatMap(({ name }) => readdirSync(path.join(ROOT, '__test__', name)).filter((file) => file.endsWith('.test.js')).map((file) => `__test__/${name}/${file}`)).sort()
+}
+
+/** Runs a test file. Returns what it wrote, if it failed. */
+async function attempt({ file, args }, test) {
+  // The runtime is found by programs that look for `node` or `bun`, too.
+  const env = { ...process.env, PATH: `${path.dirname(file)}${path.delimiter}${process.env.PATH}` }
+  const child = spawn(file, [...args, `./${test}`], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let out = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (out += data))
+  const code = await new Promise((resolve) => child.on('close', resolve).on('error', (error) => resolve(error.message)))
+  return code === 0 ? undefined : `${out}\nended with ${code}`
+}
+
+async function main(operands) {
+  const known = runtimes()
+  const named = operands.filter((operand) => operand in known)
+  const files = operands.filter((operand) => !(operand in known))
+  for (const file of files) if (!existsSync(path.join(ROOT, file))) throw new Error(`Expected a file, or one of ${Object.keys(known).join(', ')}, but received ${file}`)
+  for (const name of named.length > 0 ? named : Object.keys(known)) {
+    if (!existsSync(known[name].file)) throw new Error(`${name} has no package for ${PLATFORM}`)
+    const { stdout } = spawnSync(known[name].file, ['--version'], { encoding: 'utf8' })
+    const failed = []
+    const tests = files.length > 0 ? files : testFiles()
+    for (const test of tests) {
+      const wrote = await attempt(known[name], test)
+      if (wrote === undefined) continue
+      failed.push(test)
+      console.log(`${wrote}\n${name} failed ${test}`)
+    }
+    console.log(`${name} ${stdout.trim()}: ${tests.length - failed.length} of ${tests.length} files pass${failed.map((test) => `\n  failed: ${test}`).join('')}`)
+    if (failed.length > 0) process.exitCode = 1
+  }
+}
+
+main(process.argv.slice(2)).catch((error) => {
+  console.error(`test:runtimes: ${error.message}`)
+  process.exitCode = 1
+})
