@@ -66,7 +66,7 @@ test('refuses an unbounded body without sound at the limit', async (t) => {
 test('configure accepts process options only', () => {
   for (const [options, message] of [
     [undefined, /^Expected an object for configure but received undefined$/],
-    [{ gain: 1 }, /^Expected only maxSpoolBytes, maxClipBytes, network for the options of configure but received 'gain'/],
+    [{ gain: 1 }, /^Expected only maxSpoolBytes, maxClipBytes, network, maxLoad, refuseOverload for the options of configure but received 'gain'/],
     [{ maxSpoolBytes: MIB - 1 }, /^Expected an integer from 1048576 to 1099511627776 for maxSpoolBytes but received 1048575/],
     [{ maxSpoolBytes: 2 ** 40 + 1 }, /for maxSpoolBytes but received 1099511627777/],
     [{ maxSpoolBytes: 2.5e6 + 0.5 }, /^Expected an integer/],

@@ -70,7 +70,7 @@ function inLine(number, placeOf, read) {
     read()
   } catch (error) {
     if (error.code !== 'ERR_INVALID_ARGUMENT') throw error
-    throw new SpeakerError(error.code, `${placeOf(error.line ?? number)}${error.message}`)
+    throw new SpeakerError(error.code, `${placeOf(error.atLine ?? number)}${error.message}`)
   }
 }
 
@@ -131,7 +131,7 @@ class LogFile {
   #share() {
     this.#isShared = true
     if (this.#unnamed === undefined) return
-    throw Object.assign(invalidArgument('a user, as the file has several,', 'the line', undefined), { line: this.#unnamed })
+    throw Object.assign(invalidArgument('a user, as the file has several,', 'the line', undefined), { atLine: this.#unnamed })
   }
 }
 
