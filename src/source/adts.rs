@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_give_what_the_standard_says() {
+    fn headers_match_the_standard() {
         let head = [0xff, 0xf1, 0x50, 0x80, 0x2e, 0x7f, 0xfc];
         let header = Header::read(&head).unwrap();
         assert_eq!((header.profile, header.rate, header.channels), (1, 44_100, 2));

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_as_long_as_the_standard_says() {
+    fn frame_lengths_match_the_standard() {
         for (band, header, length) in [
             (Band::Narrow, 0x04, Some(13)),
             (Band::Narrow, 0x3c, Some(32)),

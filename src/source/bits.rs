@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bits_are_taken_as_far_as_they_are_there() {
+    fn takes_bits_up_to_the_end() {
         let mut bits = Bits::new(&[0b1010_0110, 0xff, 0x01]);
         let mut ahead = bits;
         assert_eq!((ahead.take(3), ahead.is_set(), ahead.left()), (Some(0b101), Some(false), 20));

@@ -322,7 +322,7 @@ pub mod tests {
         }
     }
 
-    fn reading() -> DecodeContext {
+    fn context() -> DecodeContext {
         DecodeContext { waker: Waker::idle(), shared: Arc::<SourceState>::default(), notifier: Arc::default() }
     }
 
@@ -332,11 +332,11 @@ pub mod tests {
             Box::new(Cursor::new(bytes.to_vec())),
             Box::new(ReadOnlySource::new(Trickle(Cursor::new(bytes.to_vec()), None))),
         ];
-        inputs.map(|input| Body::new(input, &reading()))
+        inputs.map(|input| Body::new(input, &context()))
     }
 
     #[test]
-    fn places_are_counted_however_the_bytes_are_taken() {
+    fn counts_positions_for_every_access() {
         let bytes: Vec<u8> = (0..1_000_000).map(|n| (n % 251) as u8).collect();
         for mut body in bodies(&bytes) {
             let mut four = [0; 4];
@@ -360,7 +360,7 @@ pub mod tests {
     }
 
     #[test]
-    fn whoever_reads_for_ever_lets_the_others_of_its_thread_run_and_leaves_when_cancelled() {
+    fn endless_reads_yield_and_can_be_cancelled() {
         let (pool, shared) = (Pool::new(1).unwrap(), Arc::<SourceState>::default());
         let ((sender, receiver), cancel) = (channel(), shared.clone());
         pool.start(|waker| {
@@ -372,8 +372,8 @@ pub mod tests {
     }
 
     #[test]
-    fn whoever_looks_long_through_what_was_read_takes_turns_and_is_told_of_the_end() {
-        let (task, input) = (reading(), Box::new(Cursor::new(vec![1; 100_000])));
+    fn long_searches_yield_and_see_cancellation() {
+        let (task, input) = (context(), Box::new(Cursor::new(vec![1; 100_000])));
         let mut body = Body::new(input, &task);
         body.peek(50_000);
         assert!(body.yield_if_due() && body.buffered().len() >= 50_000);
@@ -383,7 +383,7 @@ pub mod tests {
     }
 
     #[test]
-    fn it_goes_back_to_a_mark_that_is_near() {
+    fn rewinds_to_a_near_mark() {
         let bytes: Vec<u8> = (0..300_000).map(|n| (n % 251) as u8).collect();
         for mut body in bodies(&bytes) {
             let mut seven = [0; 7];
@@ -406,15 +406,15 @@ pub mod tests {
     }
 
     #[test]
-    fn a_read_that_fails_and_a_cancelled_task_show_the_end() {
+    fn failed_reads_and_cancellation_look_like_the_end() {
         let input = Box::new(ReadOnlySource::new(Trickle(Cursor::new(vec![1; 10]), Some("gone"))));
-        let mut body = Body::new(input, &reading());
+        let mut body = Body::new(input, &context());
         assert_eq!(body.peek(100), [1; 10]);
         body.consume(10);
         assert!(body.is_at_end());
         assert_eq!(body.failure().unwrap().to_string(), "gone");
 
-        let (task, input) = (reading(), Box::new(Cursor::new(vec![1; 100_000])));
+        let (task, input) = (context(), Box::new(Cursor::new(vec![1; 100_000])));
         let mut body = Body::new(input, &task);
         assert_eq!(body.peek(10), [1; 10]);
         task.shared.cancelled.store(true, Ordering::Release);

@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_samples_are_as_a_sum_would_have_them() {
+    fn zeros_have_no_sign() {
         let clip = Clip::new(1, 1, Box::new([0.25, -0.0, -0.75, 0.5]));
         let bits = [0.25, 0.0, -0.75, 0.5].map(f32::to_bits);
         assert_eq!(clip.samples().iter().map(|sample| sample.to_bits()).collect::<Vec<_>>(), bits);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_taken_up_to_the_bound_and_given_back() {
+    fn budget_is_bounded_and_given_back() {
         static BUDGET: ClipBudget = ClipBudget::new(100);
         let (mut one, mut other) = (BUDGET.reserve(), BUDGET.reserve());
         one.grow_to(60).unwrap();

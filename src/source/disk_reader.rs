@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused_also_a_pipe_that_nobody_writes() {
+    fn refuses_folders_and_pipes() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name| folder.path().join(name);
         File::create(at("empty")).unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_sought_as_a_file_is_and_read_to_where_it_has_grown() {
+    fn seeks_and_reads_grown_files() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&bytes(100_000)).unwrap();
         let path = file.path().to_owned();

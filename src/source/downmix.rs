@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn mono_and_stereo_pass_untouched_or_meet_in_the_middle() {
+    fn mono_and_stereo_convert_to_each_other() {
         assert_eq!(mix(&CHANNEL_LAYOUT_MONO, 1, &[0.3, -0.7]), [0.3, -0.7]);
         assert_eq!(mix(&CHANNEL_LAYOUT_STEREO, 2, &[0.3, -0.7]), [0.3, -0.7]);
         assert_eq!(mix(&CHANNEL_LAYOUT_MONO, 2, &[0.25]), [0.25, 0.25]);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn surround_follows_the_rule() {
+    fn surround_is_mixed_to_stereo() {
         // Channels in order: front left, front right, centre, LFE, rear left, rear right.
         for (channel, left, right) in [
             (0, 1.0, 0.0),

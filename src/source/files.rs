@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_cut_anywhere_sounds_up_to_there_however_it_is_read() {
+    fn cut_files_play_up_to_the_cut() {
         for (name, bytes) in fixtures() {
             let (whole, end) = played_both_ways(&name, &bytes);
             if end == Some(Code::UnsupportedFormat) {
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn flipped_bits_sound_the_same_however_they_are_read() {
+    fn flipped_bits_decode_alike_for_every_access() {
         let mut random = 1_u64;
         for (name, bytes) in fixtures() {
             for round in 0..60 {
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_entered_in_its_middle_sounds_as_if_it_had_been_played_up_to_there() {
+    fn skipping_matches_decoding_from_the_start() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("__test__/fixtures/long");
         let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
         let mut entered = Vec::new();

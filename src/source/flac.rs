@@ -486,13 +486,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_is_described_as_it_was() {
+    fn writes_the_stream_info_it_read() {
         let decoder_info = StreamInfo { rate: 44_100, channels: 2, bits: 24, block: 4_096 };
         assert_eq!(StreamInfo::read(&decoder_info.write()), (decoder_info, 0));
     }
 
     #[test]
-    fn heads_that_have_no_frames_are_given_up_before_all_was_looked_through_for_each() {
+    fn bounds_the_search_for_frame_ends() {
         // At 192 kHz and 8 channels of 16 bits, a header claims up to two megabytes.
         let info = StreamInfo { rate: 192_000, channels: 8, bits: 16, block: 0xffff };
         let mut head = vec![0xff, 0xf8, 0x70, 0x78, 0, 0xff, 0xfe];
@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_read_and_their_checksums_checked() {
+    fn reads_headers_and_checks_checksums() {
         let info = StreamInfo { rate: 11_025, channels: 1, bits: 20, block: 0 };
         let head = |bytes: &[u8]| {
             let mut crc = Crc8Ccitt::new(0);

@@ -411,7 +411,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_configuration_says_what_the_core_is() {
+    fn reads_the_core_from_configurations() {
         for (config, expected) in [
             // AAC-LC at 44.1 kHz; SBR at 44.1 kHz over 22.05 kHz; PS over mono; rates in full.
             (&[0x12, 0x10][..], Some((4, 2, false))),
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_tells_of_the_packet_behind_it() {
+    fn header_states_the_packet_length() {
         use super::super::adts::Header;
         use super::super::frames::FrameHeader as _;
         for length in [1, 500, MAX_PACKET] {

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_give_the_length_of_a_frame() {
+    fn headers_state_the_frame_length() {
         assert_eq!(Header::read(&[0x56, 0xe1, 0x02]), Some(Header { length: 261 }));
         for nothing in [[0x56, 0xc1, 0x02], [0x57, 0xe1, 0x02], [0x56, 0xe0, 0x00]] {
             assert_eq!(Header::read(&nothing), None);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_frames_are_decoded_by_is_read_in_both_versions() {
+    fn reads_both_versions_of_configurations() {
         // AAC-LC at 48 kHz in stereo, one packet of variable length; with other data and a checksum.
         let lc = "00010 0011 0010 000";
         let expected = |packets, fixed| Some(Mux { config: vec![0x11, 0x90], packets, fixed });

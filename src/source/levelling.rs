@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_however_it_comes_and_what_is_short_is_right_from_its_first_sample() {
+    fn gain_does_not_depend_on_chunks() {
         for ahead in [0, DOWNLOAD_LOOKAHEAD, LOCAL_LOOKAHEAD] {
             for (ms, db) in [(50, -20.0), (399, -20.0), (1_234, -30.0), (8_000, 0.0)] {
                 let source = tone(ms, db);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gain_moves_gently_and_silence_moves_nothing() {
+    fn gain_moves_slowly_and_ignores_silence() {
         let source = [tone(2_000, -40.0), vec![0.0; 48_000], tone(4_000, -10.0)].concat();
         let measured = MeasuredLoudness::default();
         let output = levelled(&mut Leveller::new(TARGET, 1, None, None, 0, &measured), &source, 333);
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_heard_before_is_not_measured_anew() {
+    fn prior_loudness_is_not_measured_again() {
         let source = [tone(3_000, -6.0), tone(3_000, -30.0)].concat();
         let measured = MeasuredLoudness::default();
         levelled(&mut Leveller::new(TARGET, 1, None, None, DOWNLOAD_LOOKAHEAD, &measured), &source, 480);
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_not_measured() {
+    fn known_loudness_is_not_measured() {
         let source = tone(500, -20.0);
         let measured = MeasuredLoudness::default();
         for (channels, output, lufs) in [(1, 1, -10.0), (2, 2, -10.0), (1, 2, -6.99), (2, 1, -13.01), (6, 1, -13.01)] {

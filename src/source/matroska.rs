@@ -666,7 +666,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_and_numbers_are_read() {
+    fn reads_headers_and_numbers() {
         assert_eq!(Header::read(&[0xa3, 0x81]), Some(Header { id: 0xa3, length: 2, size: Some(1) }));
         let cluster = [0x1f, 0x43, 0xb6, 0x75, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         assert_eq!(Header::read(&cluster), Some(Header { id: CLUSTER, length: 12, size: None }));
@@ -680,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_read_that_are_about_the_track_or_its_album() {
+    fn reads_tags_of_track_and_album() {
         let element = |id: u32, content: &[u8]| {
             let name: Vec<u8> = id.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
             [&name[..], &[0x40 | (content.len() >> 8) as u8, content.len() as u8], content].concat()
@@ -725,7 +725,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_rounded_to_samples() {
+    fn rounds_times_to_samples() {
         assert_eq!(
             [samples(6_500_000, 48_000), samples(22_675_737, 44_100), samples(u64::MAX, 1)],
             [312, 1_000, 18_446_744_074]
@@ -733,7 +733,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_found_in_each_kind_of_lacing() {
+    fn finds_frames_in_every_lacing() {
         let body = [0x81, 0, 0];
         let block = |flags: u8, rest: &[u8]| [&body[..], &[flags], rest].concat();
         // No lacing, then Xiph, fixed-size and EBML lacing: 800, 500 and 1,000 bytes (RFC 9559 §10.3.3).

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_copy_of_what_is_alike_and_none_when_nobody_has_it() {
+    fn equal_bytes_share_one_copy() {
         let mut bytes: Vec<u8> = (0..100_000_u32).map(|n| (n * 7 % 251) as u8).collect();
         let first = MemoryFile::of(&bytes);
         assert!(is_one(&first, &MemoryFile::of(&bytes)));
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn short_ones_are_told_apart() {
+    fn short_files_are_distinguished() {
         let files = [&[][..], &[1], &[2], &[1, 2]];
         let copies = files.map(MemoryFile::of);
         assert!(copies.iter().zip(files).all(|(copy, file)| copy.as_ref() == file));

@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_of_every_kind_say_the_same() {
+    fn all_kinds_of_tags_agree() {
         let expected = vec![("title", "A song".to_owned()), ("artist", "A singer".to_owned())];
         for (tag, bytes) in alike() {
             let metadata = read(tag, &bytes);
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn no_tag_can_do_harm() {
+    fn survives_hostile_tags() {
         for (tag, bytes) in alike() {
             for length in 0..bytes.len() {
                 read(tag, &bytes[..length]);
@@ -492,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gain_of_opus_comes_first_and_nonsense_is_no_gain() {
+    fn prefers_r128_gain_and_ignores_nonsense() {
         for (comments, lufs) in [
             (&["R128_TRACK_GAIN=-1280"][..], Some(-18.0)),
             (&["REPLAYGAIN_TRACK_GAIN=+3 dB", "R128_TRACK_GAIN=256"], Some(-24.0)),
@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_behind_ff_are_taken_out() {
+    fn removes_unsynchronisation() {
         assert_eq!(without_unsync(&[0xff, 0, 0xe0, 0xff, 0, 0, 1, 0xff]), [0xff, 0xe0, 0xff, 0, 1, 0xff]);
         let frame = frame(b"TIT2", 2, b"\x01\xff\0\xfea\0b\0");
         assert_eq!(read(Tag::Id3v2, &id3v2(4, 0, &frame)).texts()[0].1, "ab");

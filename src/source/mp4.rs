@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_where_the_index_is() {
+    fn finds_the_position_of_the_index() {
         for (kinds, last) in [
             (&[b"ftyp", b"moov", b"mdat"][..], false),
             (&[b"ftyp", b"free", b"mdat", b"moov"], true),
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_an_edit_list_and_of_a_tag_is_heard() {
+    fn applies_edit_lists_and_gapless_tags() {
         let list = |entries: &[[i32; 3]]| {
             let entries = entries.iter().flatten().flat_map(|field| field.to_be_bytes());
             [0, 0, 0, 0, 0, 0, 0, 1].into_iter().chain(entries).collect::<Vec<u8>>()
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_hidden_wherever_reads_end() {
+    fn hides_names_across_reads() {
         let index = Index { hidden: vec![104, 112], ..Index::default() };
         for at_a_time in [1, 3, 7, 20] {
             let mut bytes = *b"....trak....metatrak";
@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_behind_boxes_without_end_is_not_looked_for() {
+    fn bounds_the_search_for_the_index() {
         let many = |count| [vec![b"ftyp"], vec![b"free"; count], vec![b"mdat"]].concat();
         assert!(index_comes_last(&mut atoms(&many(MAX_BOXES - 2))).unwrap());
         assert!(!index_comes_last(&mut atoms(&many(MAX_BOXES - 1))).unwrap());

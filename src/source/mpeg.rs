@@ -26,7 +26,7 @@ const DECODER_DELAY: u64 = 528 + 1;
 
 /// The position of the name of a VBRI tag, and the last possible one of a Xing tag in a frame.
 const VBRI: std::ops::Range<usize> = 36..40;
-const MAX_TAG_PLACE: usize = 40;
+const MAX_TAG_POSITION: usize = 40;
 
 /// The number of frames decoded before one that has to be correct: layer III takes bits from up to 511 bytes before a frame, which are more
 /// than twenty of the shortest frames.
@@ -200,7 +200,7 @@ impl Mpeg {
             return is_vbri;
         };
         self.seek_table = SeekTable::read(&self.frame, position);
-        (self.is_vbr, self.first) = (self.frame.windows(4).take(MAX_TAG_PLACE).any(|name| name == b"Xing"), None);
+        (self.is_vbr, self.first) = (self.frame.windows(4).take(MAX_TAG_POSITION).any(|name| name == b"Xing"), None);
         self.stated = tag.frames.map(u64::from);
         self.received = 0;
         (self.delay, self.left) = match (tag.encoder_delay_padding, self.stated) {
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_give_the_lengths_of_the_standard() {
+    fn header_lengths_match_the_standard() {
         assert_eq!(header([0xff, 0xfb, 0x90, 0x00]), Some((3, 44_100, 417, 1_152)));
         assert_eq!(header([0xff, 0xfb, 0x92, 0x00]), Some((3, 44_100, 418, 1_152)));
         assert_eq!(header([0xff, 0xfa, 0xe4, 0xc0]), Some((3, 48_000, 960, 1_152)));

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_lead_to_the_first_stream_of_sound_that_is_played() {
+    fn tables_select_the_first_playable_stream() {
         let mut state = State::default();
         // A network table is skipped, and so are video and AC-3.
         let programs = table(0, &[0, 1, 0xc1, 0, 0, 0, 0, 0xe0, 0x10, 0, 1, 0xe1, 0x00]);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_what_its_packets_carry_once_and_up_to_their_length() {
+    fn extracts_payloads_once_and_bounded() {
         let mut state = State { played: Some(0x103), ..State::default() };
         let mut take = |starts, counter, payload: &[u8]| state.take(&packet(0x103, starts, counter, payload)).to_vec();
         assert_eq!(take(false, 0, b"within"), b"");
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_are_found_with_and_without_times() {
+    fn finds_packets_with_and_without_timestamps() {
         for before in [0, 4] {
             let packet = [&vec![9; before][..], &packet(1, true, 0, b"")].concat();
             for (count, found) in [(5, true), (3, true), (2, false)] {

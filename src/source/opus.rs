@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_read_in_either_order_of_bytes() {
+    fn reads_headers_in_both_byte_orders() {
         let ogg = b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\x00\xfd\x00";
         let mp4 = b"OpusHead\x00\x02\x01\x38\0\0\xbb\x80\xfd\x00\x00";
         let head = Head::read(ogg).unwrap();
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_come_in_the_order_of_their_positions() {
+    fn orders_channels_by_position() {
         // Left, centre, right, rear left, rear right, LFE.
         let head = Head::read(b"OpusHead\x01\x06\0\0\0\0\0\0\0\0\x01\x04\x02\0\x04\x01\x02\x03\x05").unwrap();
         assert_eq!(head.mapping(), [0, 1, 4, 5, 2, 3]);
@@ -355,13 +355,13 @@ mod tests {
     }
 
     #[test]
-    fn channels_that_nobody_knows_are_as_they_are_stored() {
+    fn keeps_the_order_of_unknown_channels() {
         let head = Head::read(b"OpusHead\x01\x03\0\0\0\0\0\0\0\0\xff\x03\0\x02\x00\x01").unwrap();
         assert_eq!((head.mapping(), head.channels()), (vec![2, 0, 1], Channels::Discrete(3)));
     }
 
     #[test]
-    fn ambisonics_are_heard_from_both_sides() {
+    fn decodes_ambisonics_to_stereo() {
         // RFC 8486 §4.
         assert_eq!(sides(1), Some(vec![[0.5, 0.5]]));
         assert_eq!(sides(4), Some(vec![[0.5, 0.5], [0.5, -0.5], [0.0; 2], [0.0; 2]]));
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_matrix_makes_ambisonics_of_what_is_decoded() {
+    fn applies_the_demixing_matrix() {
         // W is half the first channel, and Y half the second, which puts each on its own side.
         let column = |w: i16, y: i16| [w, y, 0, 0].map(i16::to_le_bytes).concat();
         let matrix = [column(16_384, 16_384), column(16_384, -16_384)].concat();
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_layout_or_a_mapping_that_ends_early_is_refused() {
+    fn refuses_missing_layouts_and_short_mappings() {
         for head in [
             &b"OpusHead\x01\x03\0\0\0\0\0\0\0\0\x00"[..],
             b"OpusHead\x01\x03\0\0\0\0\0\0\0\0\xff\x03\0\0\x01",

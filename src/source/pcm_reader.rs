@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_waits_is_told_of_all_that_comes_a_second_ahead() {
+    fn waiting_clock_is_notified_a_second_ahead() {
         let (sender, told) = std::sync::mpsc::channel();
         let notifier = Arc::new(DriverNotifier::new(true));
         notifier.on_notify(move || _ = sender.send(()));
@@ -584,7 +584,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clip_is_sample_for_sample_its_source() {
+    fn clip_matches_its_source() {
         let whole = Section::default();
         let sections = [
             whole,
@@ -626,7 +626,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_plain_of_a_clip_is_its_own_samples() {
+    fn unaltered_samples_are_the_clips_own() {
         let clips = clip(wav(8_000, &noise(4_000)));
         let whole = Section::default();
         let sections = [
@@ -664,7 +664,7 @@ mod tests {
     }
 
     #[test]
-    fn two_feeds_are_joined_by_their_rings_as_if_they_were_one() {
+    fn rings_join_two_readers_seamlessly() {
         for rate in [8_000, 24_000, 44_100, 48_000] {
             let samples = noise(29_400);
             let (_, whole) = play(rate, &samples, Section::default());
@@ -683,7 +683,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_is_not_the_sources_own_has_no_ring() {
+    fn cut_ends_have_no_ring() {
         let rings = |section| {
             let (reader, _) = play(8_000, &noise(8_000), section);
             (reader.pre_ring().is_some(), reader.post_ring().is_some())
@@ -699,7 +699,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_loop_is_the_source_written_out_as_often() {
+    fn short_loop_matches_the_repeated_source() {
         for (rate, length) in [(8_000, 800), (44_100, 4_410), (44_100, 44_100)] {
             let samples = noise(length);
             let (_, looped) = play(rate, &samples, Section { passes: 4, ..Section::default() });

@@ -273,7 +273,7 @@ mod tests {
     const SOON: Duration = Duration::from_secs(20);
 
     #[test]
-    fn takes_no_more_than_it_holds_and_tells_of_room_once_half_is_free() {
+    fn signals_room_once_half_is_free() {
         let (pipe, reader) = PipeWriter::new(10, false);
         assert_eq!((pipe.write(&[1; 4], false), pipe.write(&[2; 9], false)), (Some(4), Some(6)));
         assert!(reader.is_starved() && !reader.has_more(), "nobody reads yet");
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_drops_what_waits_and_only_a_new_reader_gets_what_follows() {
+    fn flush_drops_bytes_and_detaches_the_reader() {
         let (pipe, reader) = PipeWriter::new(10, false);
         let (old, old_end, shared) = read(&reader);
         pipe.write(b"old", false);
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_is_read_before_the_failure_and_the_writer_learns_that_nobody_reads() {
+    fn failure_follows_the_bytes_written_before() {
         let (pipe, reader) = PipeWriter::new(4, false);
         let (pieces, ended, _) = read(&reader);
         pipe.write(b"abc", true);
@@ -363,7 +363,7 @@ mod models {
     }
 
     #[test]
-    fn loom_what_is_written_is_read_in_order_and_to_its_end() {
+    fn loom_reads_everything_in_order() {
         for end in [Ok(()), Err(SpeakerError::new(Code::Stream, "cut"))] {
             model(move || {
                 let (pipe, reader) = PipeWriter::new(2, false);
@@ -389,7 +389,7 @@ mod models {
     }
 
     #[test]
-    fn loom_a_writer_who_waits_learns_that_nobody_reads() {
+    fn loom_waiting_writer_sees_the_reader_close() {
         model(|| {
             let (pipe, reader) = PipeWriter::new(2, false);
             let reader = spawn(move || drop(reader));
@@ -402,7 +402,7 @@ mod models {
     }
 
     #[test]
-    fn loom_behind_a_flush_only_the_new_reader_reads() {
+    fn loom_only_new_readers_read_after_a_flush() {
         model(|| {
             let (pipe, reader) = PipeWriter::new(4, false);
             let (waker, suspended) = Suspended::new(0);
@@ -435,7 +435,7 @@ mod models {
     }
 
     #[test]
-    fn loom_a_clock_waits_for_what_is_written_and_not_decoded() {
+    fn loom_clock_waits_for_undecoded_bytes() {
         model(|| {
             let (pipe, reader) = PipeWriter::new(4, false);
             let (waker, suspended) = Suspended::new(0);

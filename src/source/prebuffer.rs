@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_gathered_covers_how_late_the_writer_was() {
+    fn prebuffer_grows_by_the_writers_delay() {
         let bounds = Prebuffer { least: 1_000, most: 10_000 };
         let mut target = PrebufferTarget::new(bounds);
         target.note_underrun(bounds, 1_000, 500);

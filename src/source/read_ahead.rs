@@ -270,7 +270,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_file_is_read_from_any_place_to_its_end() {
+    fn reads_from_any_position_to_the_end() {
         for length in [1, FIRST_CHUNK - 1, FIRST_CHUNK, FIRST_CHUNK + 1, 10 * FIRST_CHUNK + 7] {
             let (_task, result) = decode(move |task| {
                 let mut file = ReadAhead::new(lane(length), task, FileChunk::default(), FIRST_CHUNK);
@@ -292,7 +292,7 @@ pub mod tests {
     }
 
     #[test]
-    fn who_has_to_wait_reads_more_at_a_time_and_who_is_not_wanted_leaves_a_disk_that_hangs() {
+    fn waiting_doubles_reads_and_cancellation_leaves_hanging_disks() {
         let (file, (hold, held)) = (lane(100 * FIRST_CHUNK), channel::<()>());
         let (slow, reading) = (file.clone(), channel());
         let (task, result) = decode(move |task| {
@@ -320,7 +320,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_call_that_is_never_made_is_an_error() {
+    fn dropped_calls_are_errors() {
         let (_task, result) = decode(|task| {
             let file = lane(10);
             file.call(|_| std::panic::resume_unwind(Box::new("a fault")));

@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_the_same_with_and_without_a_demuxer() {
+    fn raw_samples_match_the_demuxer() {
         for (tag, bits, channels) in [(1, 16, 1), (1, 16, 2), (3, 32, 1), (3, 32, 2)] {
             let frame = usize::from(channels * bits / 8);
             let bytes: Vec<u8> = (0..SAMPLES * frame).map(|n| (n * n / 7 % 251) as u8).collect();
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_behind_raw_samples_is_played_too() {
+    fn plays_a_second_file_after_raw_samples() {
         let bytes: Vec<u8> = (0..2 * SAMPLES).map(|n| (n % 251) as u8).collect();
         let (one, two) =
             (wav(1, 1, 16, bytes.len(), &bytes), wav(1, 1, 16, bytes.len() / 2, &bytes[..bytes.len() / 2]));
@@ -579,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_before_the_samples_may_be_wrong_in_every_way() {
+    fn tolerates_invalid_chunks_before_the_samples() {
         let samples: Vec<u8> = (0..2 * SAMPLES).map(|n| (n % 251) as u8).collect();
         let whole = wav(1, 1, 16, samples.len(), &samples);
         let expected = played(whole.clone());
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_of_64_bits_are_read() {
+    fn reads_64_bit_lengths() {
         let samples: Vec<u8> = (0..2 * SAMPLES).map(|n| (n % 251) as u8).collect();
         let expected = played(wav(1, 1, 16, samples.len(), &samples));
         assert_eq!(played(w64(samples.len() as u64, &samples)), expected);

@@ -144,7 +144,7 @@ mod models {
     use loom::thread::spawn;
 
     #[test]
-    fn loom_a_decode_task_sees_the_room_that_was_made_or_is_woken() {
+    fn loom_decode_task_sees_room_or_is_woken() {
         loom::model(|| {
             let shared = Arc::<SourceState>::default();
             // The position in the ring up to which samples were taken, written and read as rtrb does.

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_is_cut_at_its_samples_and_only_a_cut_end_falls() {
+    fn sections_are_cut_exactly_and_faded() {
         let section = |start, end| Section { from: start, start, end, ..Section::default() };
         let (heard, end) = cut(section(10, 1_010), 2_000);
         assert_eq!((heard.len(), end, heard[0], heard[759]), (1_000, 1_010, 11.0, 770.0));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fade_out_falls_before_either_end_and_over_no_more_than_there_is() {
+    fn fade_out_ends_at_either_end() {
         let (heard, _) = cut(Section { fade_out: 1_000, ..Section::default() }, 2_000);
         assert_eq!([heard[999], heard[1_000], heard[1_500], heard[1_999]], [1_000.0, 1_001.0, 750.5, 2.0]);
         let (heard, _) = cut(Section { fade_out: 1_000, end: 1_500, ..Section::default() }, 2_000);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_that_another_follows_ends_with_its_pre_ring() {
+    fn joined_passes_end_with_the_pre_ring() {
         let section = Section { passes: 3, ..Section::default() };
         let rings = Rings { pre: vec![10.0, 20.0, 30.0], post: vec![5.0] };
         for (length, expected) in [(5, vec![1.0, 1.0, 11.0, 21.0, 31.0]), (2, vec![21.0, 31.0])] {
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_follows_every_pass_and_what_was_sought() {
+    fn position_follows_passes_and_seeks() {
         let section = Section { from: 100, start: 100, passes: 3, ..Section::default() };
         let end = Some(300);
         let positions = [0, 199, 200, 399, 400, 599, 600].map(|played| section.position(played, end));

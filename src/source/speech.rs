@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_is_read_sample_for_sample_once_two_frames_are_there() {
+    fn reads_speech_after_two_frames() {
         let hub = Speech::new(1);
         let (mut reader, _) = reader(&hub, 1);
         assert_eq!(take(&mut reader, FRAME), [0.0; FRAME]);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_looked_at_stays_until_it_is_taken() {
+    fn peeked_samples_stay_until_taken() {
         let hub = Speech::new(1);
         let (mut reader, _) = reader(&hub, 1);
         [1, 2].iter().for_each(|number| hub.push(&frame(*number)));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_sound_is_read_once_it_is_over_and_silence_is_no_underrun() {
+    fn reads_short_sounds_and_silence_without_underrun() {
         let hub = Speech::new(1);
         let (mut reader, _) = reader(&hub, 1);
         hub.push(&frame(1));
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_in_a_sound_is_faded_over_and_counted() {
+    fn underruns_are_faded_and_counted() {
         let hub = Speech::new(1);
         let (mut reader, _) = reader(&hub, 1);
         let loud = vec![0.5; FRAME];
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stood_still_goes_on_with_what_was_said_last_without_a_click() {
+    fn late_reader_skips_to_the_latest_samples() {
         let hub = Speech::new(1);
         let (mut reader, _) = reader(&hub, 1);
         let slow = |n: usize| (n as f32 * 0.001).sin();
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_who_does_not_read_holds_more_than_a_fifth_of_a_second() {
+    fn idle_readers_hold_a_fifth_of_a_second() {
         let hub = Speech::new(1);
         let (reader, shared) = reader(&hub, 1);
         (0..100).for_each(|number| hub.push(&frame(number)));
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_are_those_of_the_session_that_plays_it() {
+    fn converts_channels_for_the_session() {
         let (left_and_right, mono) = (Speech::new(2), Speech::new(1));
         let (mut narrow, _) = reader(&left_and_right, 1);
         let (mut wide, _) = reader(&mono, 2);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_told_behind_the_last_sample_and_to_whoever_comes_later() {
+    fn end_follows_the_last_sample() {
         let hub = Speech::new(1);
         let (mut first, shared) = reader(&hub, 1);
         hub.push(&frame(1));

@@ -854,7 +854,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_comes_no_further_than_it_is_read_and_is_read_back_by_all() {
+    fn limits_how_far_downloads_run_ahead() {
         let (spool, body) = (spool(1 << 30), bytes(LONG));
         let end = fill(&spool, body.clone());
         assert_eq!(settled(&spool), AHEAD, "nobody reads it yet");
@@ -880,7 +880,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_whole_comes_whole_and_any_place_of_it_is_read() {
+    fn reads_any_position_of_a_whole_body() {
         let (spool, body) = (spool(1 << 30), bytes(LONG));
         let end = fill(&spool, body.clone());
         let (waited, expected) = (spool.clone(), body);
@@ -902,7 +902,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_disk_it_stays_in_memory_and_nothing_is_lost() {
+    fn keeps_the_body_in_memory_without_a_disk() {
         let (spool, body) = (spool(1 << 30), bytes(LONG));
         // The answer of a full disk.
         if let Ok(full) = OpenOptions::new().write(true).open("/dev/full") {
@@ -915,7 +915,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_hangs_holds_up_a_download_that_nobody_waits_for_and_no_other() {
+    fn hanging_disk_pauses_only_unawaited_downloads() {
         let (spool, body, (hold, held)) = (spool(1 << 30), bytes(LONG), channel::<()>());
         let lane = DISKS.lane(Disk::of(Path::new("/")), None);
         lane.call(move |_| _ = held.recv());
@@ -928,7 +928,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_in_the_budget_who_is_ahead_waits_and_who_starves_fails_behind_what_came() {
+    fn starving_reader_fails_without_budget() {
         let first = spool(4 << 20);
         let budget = first.budget;
         let _end = fill(&first, bytes(LONG));
@@ -946,7 +946,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_one_leaves_room_to_small_ones_and_goes_on_when_it_is_given_some() {
+    fn large_downloads_leave_room_for_small_ones() {
         let large = spool(16 << 20);
         let (end, heard) = (fill(&large, bytes(13 << 20)), read(&large, u64::MAX));
         assert_eq!(end.recv_timeout(SOON).unwrap().unwrap_err().code, Code::SpoolFull);
@@ -960,7 +960,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_read_once_it_is_whole_and_has_a_limit() {
+    fn limits_bodies_that_are_needed_whole() {
         let (spool, body) = (spool(1 << 30), bytes(3 << 20));
         body.chunks(10_000).for_each(|chunk| spool.append_at_once(chunk).unwrap());
         spool.finish(Ok(()));
@@ -974,7 +974,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_kept_while_it_is_to_come() {
+    fn keeps_only_unread_bytes_of_endless_bodies() {
         let (spool, body) = (spool(1 << 30), bytes(LONG));
         spool.announce(BodyLength::Live).unwrap();
         let end = fill(&spool, body.clone());
@@ -994,7 +994,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_and_no_sound_is_refused_where_a_source_would_end() {
+    fn refuses_endless_bodies_without_sound() {
         for sounds in [false, true] {
             let (spool, body) = (spool(1 << 30), bytes(LONG));
             spool.announce(BodyLength::Live).unwrap();
@@ -1029,7 +1029,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_not_waited_for() {
+    fn refuses_to_wait_for_endless_bodies() {
         let spool = spool(1 << 30);
         spool.announce(BodyLength::Live).unwrap();
         let end = fill(&spool, bytes(LONG));
@@ -1043,7 +1043,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_waits_for_its_place() {
+    fn returns_metadata_at_its_position() {
         let spool = spool(1 << 30);
         let said = |n: usize| NowPlaying { title: Some(n.to_string()), ..NowPlaying::default() };
         spool.push_metadata(said(0));
@@ -1057,7 +1057,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_is_read_before_the_failure_that_cut_it() {
+    fn delivers_received_bytes_before_the_failure() {
         let spool = spool(1 << 30);
         FETCHES.block_on(spool.append(b"abc")).unwrap();
         spool.finish(Err(SpeakerError::new(Code::Truncated, "cut")));
@@ -1066,7 +1066,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_beyond_the_limit_is_refused_announced_or_not() {
+    fn refuses_bodies_beyond_the_limit() {
         let spool = spool(1 << 30);
         assert_eq!(spool.announce(BodyLength::Known(MAX_BYTES + 1)).unwrap_err().code, Code::SourceTooLarge);
         spool.announce(BodyLength::Bounded).unwrap();

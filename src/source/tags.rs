@@ -182,7 +182,7 @@ mod tests {
     const AUDIO: &[u8] = b"\xff\xfb and so on, for more than a head's length of bytes";
 
     #[test]
-    fn tags_are_skipped_however_they_are_read() {
+    fn skips_tags_for_every_access() {
         let lyrics2 = |text: &str| format!("LYRICSBEGIN{text}{:06}LYRICS200", text.len() + 11).into_bytes();
         let lyrics1 = |text: &str| format!("LYRICSBEGIN{text}LYRICSEND").into_bytes();
         for tags in [
@@ -208,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn a_footer_without_a_header_says_how_much_before_it_was_its_own() {
+    fn footer_without_header_counts_its_items() {
         for mut body in bodies(&[ape_part(10, 0), id3v1(), AUDIO.to_vec()].concat()) {
             assert_eq!((Tags::default().skip(&mut body), body.peek(1_000)), (10, AUDIO));
         }
     }
 
     #[test]
-    fn what_only_looks_like_a_tag_stays() {
+    fn keeps_what_only_resembles_a_tag() {
         let lyrics = [LYRICS_BEGIN, AUDIO].concat();
         let version = [b"ID3\xff\x00\x00\x00\x00\x00\x00", AUDIO].concat();
         let size = [b"ID3\x03\x00\x00\x80\x00\x00\x00", AUDIO].concat();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_full_of_beginnings_is_looked_through_once() {
+    fn searches_lyrics_once() {
         let text = LYRICS_BEGIN.repeat(300_000);
         let end = [&b"la"[..], LYRICS_ENDS[0], AUDIO].concat();
         for mut body in bodies(&[text.clone(), end].concat()) {
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_that_is_longer_than_the_body_leaves_nothing() {
+    fn tag_longer_than_the_body_leaves_nothing() {
         for mut body in bodies(&id3(0, 2_000)[..1_000]) {
             assert_eq!((Tags::default().skip(&mut body), body.peek(1_000)), (0, &b""[..]));
         }

@@ -60,7 +60,7 @@ mod tests {
     use symphonia::core::audio::layouts::CHANNEL_LAYOUT_STEREO;
 
     #[test]
-    fn both_ends_are_cut_wherever_blocks_end() {
+    fn cuts_both_ends_across_blocks() {
         for at_a_time in [1, 3, 10] {
             let mut trim = Trim::new(4, Some(5));
             let audible = (0..12).collect::<Vec<_>>().chunks(at_a_time).fold(Vec::new(), |mut audible, frames| {

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_stream_is_let_through() {
+    fn accepts_ordinary_streams() {
         let at = ORDINARY.windows(SETUP.len()).position(|window| window == SETUP).unwrap();
         let size = size(&ORDINARY[at + SETUP.len()..]).unwrap().unwrap();
         assert!((1_000..MAX_ENTRIES).contains(&size.entries) && size.numbers >= size.entries, "{size:?}");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_codebooks_are_not() {
+    fn refuses_absurd_codebooks() {
         // Sixteen words of four bits each, in order of their lengths; and fifteen.
         let words =
             |count: u8| [SETUP, &[0], b"BCV", &[2, 0, count, 0, 0, 0x07 | count << 6, count >> 2, 0, 0]].concat();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn roots_are_those_of_the_specification() {
+    fn roots_match_the_specification() {
         assert_eq!([(81, 4), (80, 4), (16, 2), (7, 1), (1, 9), (0, 3)].map(|(n, d)| root(n, d)), [3, 2, 4, 7, 1, 0]);
     }
 }

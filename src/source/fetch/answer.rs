@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_says_where_it_begins_and_how_long_the_whole_is() {
+    fn reads_content_ranges() {
         let some = |from, total| Some(ContentRange { from, total });
         for (value, expected) in [
             ("bytes 0-99/1000", some(Some(0), Some(1000))),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_asked_for_by_what_is_strong() {
+    fn if_range_needs_a_strong_validator() {
         let value = |text: &str| Some(HeaderValue::from_str(text).unwrap());
         let date = value("Sun, 29 Nov 2026 18:00:00 GMT");
         for (etag, last_modified, expected) in [

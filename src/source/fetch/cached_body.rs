@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_added_is_read_however_it_came_and_takes_the_room_that_it_needs() {
+    async fn reads_what_was_added_and_counts_it() {
         let bytes: Vec<u8> = (0..3 * BLOCK + 77).map(|n| (n * 31 % 251) as u8).collect();
         for expected in [None, Some(bytes.len() as u64), Some(0), Some(BLOCK as u64 / 3)] {
             for size in [1, 7, BLOCK - 1, BLOCK, BLOCK + 1, bytes.len()] {
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_takes_no_more_than_there_is() {
+    async fn stops_at_the_limit() {
         for (max, limit, expected) in [(1_000, 5_000, 1_000), (5_000, 1_000, 1_000), (100_000, 5_000, 5_000)] {
             let cache = cache(max);
             let mut writer = CachedBodyWriter::new(cache, None, limit);
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_read_are_told_how_it_ends() {
+    async fn readers_see_how_it_ended() {
         let cache = cache(1 << 20);
         let begin = || {
             let mut writer = CachedBodyWriter::new(cache, Some(10), 1_000);

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_goes_to_those_that_it_is_for() {
+    fn sends_cookies_to_their_domains_only() {
         for (from, cookie, to, expected) in [
             ("http://a.test/", "id=1", "http://a.test/b", Some("id=1")),
             ("http://a.test/", "id=1", "http://a.test:81/b", Some("id=1")),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_taken_than_browsers_take() {
+    fn bounds_cookies_as_browsers_do() {
         let mut cookies = Cookies::default();
         let url = Url::parse("http://a.test/").unwrap();
         let long = format!("long={}", "x".repeat(MAX_BYTES)).parse().unwrap();

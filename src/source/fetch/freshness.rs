@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_shared_is_what_its_server_lets() {
+    fn shares_only_what_the_server_allows() {
         for (lines, is_authorized, expected) in [
             ("", false, true),
             ("cache-control: max-age=60", false, true),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_fresh_for_as_long_as_is_said() {
+    fn is_fresh_as_long_as_stated() {
         const DAY: u64 = 24 * 3_600;
         for (lines, expected) in [
             ("", 0),
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_is_fresh_only_if_it_says_so() {
+    fn redirects_are_fresh_only_if_stated() {
         for (status, lines, expected) in
             [(302, "", false), (301, "", false), (302, "cache-control: max-age=60", true), (308, "expires: 0", false)]
         {
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_still_is_fresh_again() {
+    fn revalidation_renews_freshness() {
         let lines = "etag: W/\"a\"\nlast-modified: Sun, 29 Nov 2026 17:50:00 GMT\ncache-control: max-age=60\nage: 50";
         let freshness = Freshness::of(&exchange(200, lines, 0));
         assert!(freshness.can_revalidate());
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn it_replaces_errors_only_where_it_says_so() {
+    fn serves_stale_only_if_stated() {
         for (lines, expected) in [
             ("cache-control: max-age=60", None),
             ("cache-control: max-age=60, stale-if-error=30", Some(90)),
@@ -405,7 +405,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_server_sends_is_judged(
+        fn judges_any_headers(
             values in prop::collection::vec((0..9_usize, any_value()), 0..8), is_stored in any::<bool>(), seconds in 0..u64::from(u32::MAX),
         ) {
             const NAMES: [HeaderName; 9] = [CACHE_CONTROL, PRAGMA, EXPIRES, DATE, AGE, ETAG, LAST_MODIFIED, VARY, SET_COOKIE];

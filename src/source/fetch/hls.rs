@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_begins_where_it_says_and_a_live_one_not_too_near_to_its_end() {
+    fn starts_at_the_stated_offset() {
         let start = |tag: &str, end: &str| {
             let segments = "#EXTINF:4,\ns\n".repeat(10);
             list(&format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:10\n{tag}\n{segments}{end}")).start()
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_stand_for_what_they_were_given() {
+    fn substitutes_variables() {
         let text = concat!(
             "#EXTM3U\n#EXT-X-DEFINE:NAME=\"host\",VALUE=\"http://a.example\"\n#EXT-X-DEFINE:QUERYPARAM=\"token\"\n",
             "#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"mp4a.40.2\"\n{$host}/list?t={$token}\n",
@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_with_their_numbers_titles_keys_maps_and_ranges() {
+    fn reads_segments_with_all_attributes() {
         let all = list(concat!(
             "#EXTM3U\r\n#EXT-X-VERSION:6\r\n#EXT-X-TARGETDURATION:6\r\n#EXT-X-MEDIA-SEQUENCE:7\r\n",
             "#EXT-X-MAP:URI=\"init.mp4\",BYTERANGE=\"720@0\"\r\n#EXTINF:5.99,One, and two\r\n#EXT-X-BYTERANGE:100@720\r\na.mp4\r\n",
@@ -536,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_stream_begins_three_target_durations_before_its_end() {
+    fn live_streams_start_three_durations_before_the_end() {
         let live = |durations: &[f64]| {
             let segments: String = durations.iter().map(|length| format!("#EXTINF:{length},\ns\n")).collect();
             list(&format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:10\n{segments}")).start()
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_master_playlist_the_best_sound_without_pictures_is_chosen() {
+    fn chooses_the_best_variant_without_video() {
         let of = |text: &str| match parse(&format!("#EXTM3U\n{text}"), &url(""), &InheritedContext::default()) {
             Ok(Playlist::Master(master)) => master.address,
             other => panic!("{other:?}"),
@@ -574,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_damaged_is_read_or_refused() {
+    fn damaged_playlists_are_read_or_refused() {
         use proptest::prelude::*;
         let whole = concat!(
             "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n#EXT-X-MAP:URI=\"i\",BYTERANGE=\"7@0\"\n",
@@ -600,7 +600,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_to_be_read_is_refused_and_the_rest_is_not() {
+    fn refuses_unreadable_playlists() {
         for text in [
             "#EXT-X-TARGETDURATION:x",
             "#EXT-X-MEDIA-SEQUENCE:-1",

@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encrypted_is_decrypted_however_it_comes() {
+    fn decrypts_segments_for_any_chunks() {
         // NIST SP 800-38A, F.2.1: CBC-AES128, the first two blocks, and a block of padding made with OpenSSL.
         let key = 0x2b7e_1516_28ae_d2a6_abf7_1588_09cf_4f3c_u128.to_be_bytes();
         let iv = 0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f_u128.to_be_bytes();

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_and_titles_are_divided_however_they_come() {
+    fn separates_audio_and_titles_for_any_chunks() {
         let mut body = b"12345".to_vec();
         body.extend(block(b"StreamTitle='One';"));
         body.extend(b"67890");
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_is_what_stands_between_its_marks() {
+    fn reads_titles_between_quotation_marks() {
         for (text, title) in [
             (&b"StreamTitle='a';"[..], Some(Some("a"))),
             (b"StreamTitle='It's 'x'; really';StreamUrl='';", Some(Some("It's 'x"))),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_are_bounded() {
+    fn bounds_intervals() {
         for interval in [&b"0"[..], b"-1", b"x", b"", b"16777217", b"99999999999999999999999"] {
             assert!(Icy::new(&headers(&[("icy-metaint", interval)])).is_none());
         }
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_of_its_own_is_read() {
+    fn reads_icy_heads() {
         let (status, all, length) =
             head(b"ICY 200 OK\r\nicy-name : x\r\nodd\r\nContent-Type:audio/mpeg\r\n\r\nbody").unwrap();
         assert_eq!((status, length), (200, 58));

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_playlist_is_known_by_its_first_bytes_or_by_what_it_is_called() {
+    fn detects_playlists_by_bytes_and_name() {
         let m3u = "audio/x-mpegurl; charset=utf-8";
         for (begun, media_type, path, expected) in [
             (&b"#EXTM3U\n#EXTINF"[..], "", "/", Some(Kind::M3u)),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_resolved_and_only_those_of_the_web_are_taken() {
+    fn resolves_only_http_addresses() {
         let at = Url::parse("http://radio.example/lists/a.m3u").unwrap();
         let of = |text, kind| addresses(text, kind, &at).iter().map(Url::to_string).collect::<Vec<_>>();
         let text =

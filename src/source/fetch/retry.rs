@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_asks_for_is_seconds_or_a_date() {
+    fn reads_retry_after_seconds_and_dates() {
         let now = httpdate::parse_http_date("Sun, 29 Nov 2026 18:00:00 GMT").unwrap();
         for (value, expected) in [
             ("0", Some(0)),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_and_are_bounded_in_length_and_number() {
+    fn waits_grow_and_are_bounded() {
         let mut retries = Retries::new(true);
         let waits: Vec<_> = std::iter::from_fn(|| retries.wait(None)).collect();
         assert_eq!(waits.len(), MAX_RETRIES_LIVE as usize);
