@@ -8,7 +8,7 @@ const { readFileSync } = require('node:fs')
 const http = require('node:http')
 const path = require('node:path')
 
-const { tonesIn } = require('../../lib/testing')
+const { level, tonesIn } = require('../../lib/testing')
 const { Browser, executable } = require('../../scripts/chromium')
 const { whyUnavailable } = require('../../scripts/debian')
 
@@ -17,6 +17,8 @@ const SCRIPTS = { '/ear.js': 'browser/ear.js', '/recorder.js': 'browser/recorder
 const GAP_MS = 500
 /** How long silence lasts until everything has arrived: longer than any pause of a test. */
 const SILENCE_MS = 1500
+/** Whole periods of the tones of tests. */
+const WINDOW_MS = 50
 
 /** The reason why there is no browser to test with, or false. */
 const skip = whyUnavailable(executable)
@@ -80,4 +82,12 @@ function assertHeard(heard, told, withinMs) {
   return Math.max(shifted, stretched)
 }
 
-module.exports = { Browser, assertHeard, earPage, servePages, skip, tonesHeard }
+/** Asserts the level of a tone between two times, in decibels: the median of its windows, because a listener on a busy machine may miss some. */
+function assertLevel(samples, { hz, fromMs, toMs }, amplitude, withinDb) {
+  const levels = []
+  for (let ms = fromMs; ms + WINDOW_MS <= toMs; ms += WINDOW_MS) levels.push(level(samples, hz, ms, ms + WINDOW_MS))
+  const db = 20 * Math.log10(levels.sort((a, b) => a - b)[levels.length >> 1] / amplitude)
+  assert.ok(Math.abs(db) <= withinDb, `${hz} Hz is ${db.toFixed(1)} dB louder than ${amplitude}`)
+}
+
+module.exports = { Browser, assertHeard, assertLevel, earPage, servePages, skip, tonesHeard }
