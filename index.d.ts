@@ -10,7 +10,7 @@ import { Readable, Writable } from 'node:stream'
  * Times are milliseconds. Positions and durations are counted in samples at the output, never taken from a wall clock, so
  * they may have fractions (1/48 ms). `positionMs` is a place in the source: it begins at `startMs` and wraps in a loop.
  * `durationMs` is how long a playback has sounded: its samples that were handed to the output. `unheardMs` is the part of that which nobody could
- * hear, because its track was muted or out of the room, or the room was cut off; it is missing if there is none.
+ * hear, because its track was muted or out of the room, the room was cut off, or an encoded output had no listeners; it is missing if there is none.
  *
  * Every call takes effect before it returns, in the order of the calls. A call on a closed session fails with `ERR_CLOSED`;
  * calls that only stop, pause or change something find nothing there and resolve with an empty list. If an internal error of this
@@ -433,6 +433,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /** The present state of the connection to the output. Events that led to it may follow, as each is emitted in its turn. */
   readonly connection: ConnectionState
 
+  /** The address at which an `http` output is served: `http://127.0.0.1:41233/`. Undefined until it is open, and for other outputs. */
+  readonly url: string | undefined
+
   /**
    * Returns every live playback: playing and loading ones in order of arrival; then queued ones, track by track in order of their turn.
    *
@@ -494,6 +497,24 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   tap(options?: TapOptions): SpeakerTap
 
   /**
+   * Returns a Readable of the encoded mix, for one listener of a `stream` or `http` output: it begins with the headers of its format, then gives the sound
+   * from `burstMs` before the call on, as fast as it is mixed. Opens the output, as `connect` does. `close` ends it after the last sound; destroying it
+   * ends it alone. A reader that is slow delays nobody: one that is ten seconds behind continues with the newest sound (`droppedMs`). Only
+   * a manual clock waits for whoever reads.
+   * @throws {SpeakerError} `ERR_UNSUPPORTED_OPERATION` for other outputs, `ERR_CLOSED`, `ERR_INTERNAL`
+   *
+   * @example
+   * const http = require('node:http')
+   * const radio = new SpeakerSession({ output: { type: 'stream', codec: 'mp3' } })
+   * const server = http.createServer((request, response) => {
+   *   const stream = radio.audioStream()
+   *   response.setHeader('Content-Type', stream.contentType)
+   *   pipeline(stream, response).catch(() => {}) // the listener has left
+   * })
+   */
+  audioStream(): SpeakerAudioStream
+
+  /**
    * Listens to a participant in the room: returns a Readable of what they say from now on, which is also a source that `playAudio` plays live, in
    * this session or others. Can be called before `connect`, and before they are there; it goes on when they publish their track
    * anew, when they leave and come back, and when the room is joined anew. Only tracks that are listened to are subscribed to.
@@ -546,7 +567,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
 
 export interface SessionOptions {
   /** The destination of the sound. */
-  output: WavOutput | PcmOutput | MemoryOutput | NoOutput | LiveKitOutput
+  output: WavOutput | PcmOutput | MemoryOutput | NoOutput | StreamOutput | HttpOutput | LiveKitOutput
   /**
    * The effect of `stopOther: false`; default `'mix'`. One rule for all tracks, or a rule by track: `{ default: 'mix', 2: 'queue' }`.
    * A request's own `overlap` takes precedence.
@@ -807,6 +828,50 @@ export interface MemoryOutput extends OutputBase {
  */
 export interface NoOutput extends OutputBase {
   type: 'none'
+}
+
+/** The options of outputs that encode the mix for any number of listeners. */
+interface EncodedBase extends OutputBase {
+  /**
+   * `opus`: Ogg Opus (`audio/ogg`), the smallest, for browsers (Safari since 18.4) and players. `mp3`: MP3 at a constant bitrate (`audio/mpeg`), which
+   * everything plays. `wav`: samples of 16 bits at 48 kHz in a WAV without an end (`audio/wav`), as a loopback to other programs.
+   */
+  codec: 'opus' | 'mp3' | 'wav'
+  /**
+   * In bit/s; 6000–510,000, default 64,000 for mono and 96,000 for stereo, with `mp3` 128,000 and 192,000, and the nearest bitrate that MP3 has (32,000
+   * to 320,000). Not with `wav`.
+   */
+  bitrate?: number | undefined
+  /**
+   * The sound before its arrival that a listener gets at once, in ms; 0–5000, default 500. Players fill a buffer before they begin: with
+   * it they begin at once, and are behind by as much. With 0 they begin when their buffer has filled in real time, and are behind by its length.
+   */
+  burstMs?: number | undefined
+  /** The sound that is sent at a time, in ms, a multiple of 20; 20–500, default 100. Less is heard sooner, and costs more for each listener. */
+  chunkMs?: number | undefined
+}
+
+/**
+ * An endless encoded stream of the mix, for the program's own HTTP server, or any other destination: {@link SpeakerSession.audioStream}. Each
+ * sound is encoded once for all listeners, and nothing while there is none. As with a radio, time goes on without listeners: playbacks
+ * complete, and what nobody could hear is counted in `unheardMs`. While there are listeners silence is sent too, so that players do not stall.
+ */
+export interface StreamOutput extends EncodedBase {
+  type: 'stream'
+}
+
+/**
+ * The same, served by a HTTP server of its own, at {@link SpeakerSession.url}: each GET is a listener. The server starts when the output is opened (`connect`,
+ * or the first request), which fails with `ERR_OUTPUT` if the port is taken, and ends with the session. It does not keep Node alive.
+ */
+export interface HttpOutput extends EncodedBase {
+  type: 'http'
+  /** The address or name to listen at; default `'127.0.0.1'`, which only this machine reaches. Everybody who reaches it may listen. */
+  host?: string | undefined
+  /** 0–65,535; default 0, any port that is free. */
+  port?: number | undefined
+  /** The path of the stream, with its `/`; default `'/'`. Others are answered with 404. */
+  path?: string | undefined
 }
 
 /**
@@ -1320,6 +1385,20 @@ export interface SpeakerTap extends Readable {
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<TapFrame>
 }
 
+/**
+ * The encoded mix, as bytes, for one listener: see {@link SpeakerSession.audioStream}. Up to ten seconds wait for a slow reader, of which one copy
+ * exists for all. On a manual clock `advance` waits for the reader while one is attached (`for await`, `pipe`, a `data` listener), so do not
+ * await `advance` inside that loop.
+ *
+ * Its end comes after the last sound of the session. It does not keep Node alive.
+ */
+export interface SpeakerAudioStream extends Readable {
+  /** The content type for a response: `audio/ogg; codecs=opus`, `audio/mpeg` or `audio/wav`. */
+  readonly contentType: string
+  /** The sound that was left out because it was not read in time, in ms. The stream has no gap there: players continue with what follows. */
+  readonly droppedMs: number
+}
+
 /** The participant that {@link SpeakerSession.listen} listens to, and the format of the frames. */
 export interface ListenOptions {
   /** A non-empty string of well-formed Unicode: their identity in the room ({@link Participant.identity}). */
@@ -1395,7 +1474,8 @@ export interface Heard {
   /** The place in the source at which it ended. */
   positionMs: number
   /**
-   * The part of `durationMs` that nobody could hear: its track was muted or out of the room, or the room was cut off. Exact as of the
+   * The part of `durationMs` that nobody could hear: its track was muted or out of the room, the room was cut off, or nobody listened to a
+   * `stream` or `http` output. Exact as of the
    * moment when the session was informed. Missing if there is none.
    */
   unheardMs?: number
@@ -1881,7 +1961,7 @@ export interface SessionStats {
   failed: number
   /** The number of times a source was late (realtime clock). */
   underruns: number
-  /** Frames that `onFrame` did not take in time, or that were mixed while no room was there to hear them. */
+  /** Frames that `onFrame` or listeners did not take in time, or that were mixed while no room was there to hear them. */
   droppedFrames: number
   /**
    * Frames that were mixed more than 20 ms after they were due, when the next one was due already, because the machine or the process was busy

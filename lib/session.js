@@ -6,7 +6,9 @@ const { EventEmitter } = require('node:events')
 const { aborted, onAbort, throwIfAborted } = require('./abort')
 const check = require('./check')
 const { useEnvironment } = require('./environment')
-const { SpeakerError, closedFor, invalidArgument } = require('./error')
+const { SpeakerError, closedFor, describe, invalidArgument } = require('./error')
+const { AudioServer } = require('./audio-server')
+const { SpeakerAudioStream } = require('./audio-stream')
 const { bell, listen } = require('./bell')
 const { nativeClip } = require('./clip')
 const log = require('./log')
@@ -40,6 +42,10 @@ class SpeakerSession extends EventEmitter {
   #pending = new Pending(this)
   /** Taps and voices by the id in their frames. */
   #taps = new Map()
+  /** Streams of the encoded mix that have not ended. */
+  #audioStreams = new Set()
+  /** Set for an output that is served. */
+  #server
   #rpc = new Rpc((rpc, to) => this.#ask('performRpc', (ticket) => this.#native.sendRpc(rpc, to, ticket)), () => this.#hear())
   #lastTicket = 0
   #lastTap = 0
@@ -53,6 +59,7 @@ class SpeakerSession extends EventEmitter {
     this.#onDuplicate = checked.onDuplicate
     this.#loudness = checked.loudness
     this.#native = taken(NativeSession.open(checked, bell))
+    if (checked.output.type === 'http') this.#server = new AudioServer(this, checked.output.server, checked.output.codec)
     listen(this.#native.number, this, receive)
     if (checked.logger) log.add(this, checked.logger)
     if (checked.record) this.#recorder = new Recorder(checked, options, this.#native, (call) => this.#ask('record', call))
@@ -261,6 +268,10 @@ class SpeakerSession extends EventEmitter {
     return this.#native.id
   }
 
+  get url() {
+    return this.#server?.url
+  }
+
   get connection() {
     return this.#native.connection
   }
@@ -306,6 +317,18 @@ class SpeakerSession extends EventEmitter {
     return tap
   }
 
+  audioStream() {
+    const { type, codec } = this.#output
+    if (!this.#output.codec) {
+      throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', `Expected output.type 'stream' or 'http' for audioStream but received '${type}'`)
+    }
+    const native = taken(this.#native.audioStream(), 'audioStream')
+    // It references the session: its reader may reference nothing else.
+    const stream = new SpeakerAudioStream(native, codec, () => this.#audioStreams.delete(stream))
+    this.#audioStreams.add(stream)
+    return stream
+  }
+
   listen(options) {
     this.#expectOutput('livekit', 'listen')
     const { identity, track, frames } = check.listenOptions(options)
@@ -330,6 +353,7 @@ class SpeakerSession extends EventEmitter {
       log.remove(this.id)
       // The last frames came before the answer.
       for (const tap of this.#taps.values()) tap.push(null)
+      this.#server?.close()
     }
     await recorded
   }
@@ -489,8 +513,20 @@ class SpeakerSession extends EventEmitter {
       else this.#endTap(tap)
     } else if (ring.unheard !== undefined) {
       this.#taps.get(ring.unheard)?.destroy(new SpeakerError(ring.code, ring.message))
-    } else if (ring.tokenWanted !== undefined) {
-      provideToken(this.#native, ring.tokenWanted, this.#output.token)
+    } else if (ring.readable) {
+      for (const stream of this.#audioStreams) stream.wake()
+    } else if (ring.question !== undefined) {
+      if (this.#server) this.#serve(ring.question)
+      else provideToken(this.#native, ring.question, this.#output.token)
+    }
+  }
+
+  /** Starts the server, for the addon's `question`. Never rejects. */
+  async #serve(question) {
+    try {
+      this.#native.answer(question, await this.#server.listen())
+    } catch (error) {
+      this.#native.answer(question, undefined, `the output can't be served: ${describe(error)}`)
     }
   }
 

@@ -48,6 +48,8 @@ const CHECKS = {
   WavOutput: (output) => check.sessionOptions({ output: { type: 'wav', path: 'a.wav', ...output } }).output,
   PcmOutput: (output) => check.sessionOptions({ output: { type: 'pcm', onFrame() {}, ...output } }).output,
   MemoryOutput: (output) => check.sessionOptions({ output: { type: 'memory', ...output } }).output,
+  StreamOutput: (output) => check.sessionOptions({ output: { type: 'stream', codec: 'opus', ...output } }).output,
+  HttpOutput: (output) => check.sessionOptions({ output: { type: 'http', codec: 'opus', ...output } }).output,
   NoOutput: (output) => check.sessionOptions({ output: { type: 'none', ...output } }).output,
   LiveKitOutput: (output) => check.sessionOptions({ output: { ...ROOM, ...output } }).output,
   PlayRequest: (request) => check.playRequest(
@@ -104,7 +106,7 @@ const HANDED = { loop: 'passes' }
 
 function handed(name, key, value) {
   const checked = CHECKS[name](value === undefined ? {} : { [key]: value })
-  const all = { ...checked, ...checked.frames, ...checked.encoding, ...checked.target }
+  const all = { ...checked, ...checked.frames, ...checked.encoding, ...checked.target, ...checked.server }
   const is = all[HANDED[key] ?? key]
   return key === 'prebufferMs' ? is.minMs : is
 }
@@ -154,7 +156,7 @@ test('the addon accepts every checked option', () => {
   const native = ts.createSourceFile('native.d.ts', text('lib/native.d.ts'), ts.ScriptTarget.ES2022, true)
   const taken = new Map(native.statements.filter(ts.isInterfaceDeclaration).map((one) => [one.name.text, one.members.map(({ name }) => name.text)]))
   /** Names that only JavaScript uses. */
-  const kept = { NativeOptions: ['logger', 'record', 'recordsSecrets', 'loudness', 'onDuplicate'], NativePlay: ['signal', 'context', 'encoding', 'audio'] }
+  const kept = { NativeOptions: ['logger', 'record', 'recordsSecrets', 'loudness', 'onDuplicate'], NativeOutput: ['server'], NativePlay: ['signal', 'context', 'encoding', 'audio'] }
   for (const [name, checked] of Object.entries({
     NativeOptions: CHECKS.SessionOptions({}), NativeOutput: CHECKS.WavOutput({}), NativePlay: CHECKS.PlayRequest({}), NativeMove: CHECKS.MoveRequest({})
   })) {

@@ -39,6 +39,22 @@ test('a tap does not keep the process', async (t) => {
   assert.deepEqual([code, out, err], [0, '20\n', ''])
 })
 
+test('a server and its clients do not keep the process', async (t) => {
+  const { code, out, err } = await run(t, `
+    const http = require('node:http')
+    const session = new SpeakerSession({ output: { type: 'http', codec: 'opus' } })
+    session.connect().then(() => {
+      http.get(session.url, (response) => {
+        response.once('data', ({ length }) => {
+          console.log(length > 0)
+          response.socket.unref()
+        })
+      })
+    })
+  `)
+  assert.deepEqual([code, out, err], [0, 'true\n', ''])
+})
+
 test('an awaited playback keeps its session', async (t) => {
   const { code, out } = await run(t, `
     ${collects}

@@ -57,6 +57,12 @@ async function allowed(): Promise<void> {
   sought satisfies string[]
   session.on('paused', ({ positionMs }) => positionMs satisfies number)
   session.playbacks().map(({ queuePosition }) => queuePosition satisfies number | undefined)
+  const radio = new SpeakerSession({ output: { type: 'http', codec: 'mp3', bitrate: 128000, burstMs: 0, chunkMs: 20, host: '0.0.0.0', port: 8000, path: '/radio' } })
+  radio.url satisfies string | undefined
+  const encoded = new SpeakerSession({ output: { type: 'stream', codec: 'opus', channels: 2, clock: 'manual' } }).audioStream()
+  encoded.pipe(process.stdout)
+  encoded.contentType satisfies string
+  encoded.droppedMs satisfies number
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: 'queue', onDuplicate: 'join' }).recording().samples satisfies Float32Array
   new SpeakerSession({ output: { type: 'wav', path: 'x.wav', format: 'f32', keepUnheard: false } })
   SpeakerSession.configure({ maxSpoolBytes: 2 ** 28, maxClipBytes: 2 ** 26, network: 'public', maxLoad: 0.4, refuseOverload: true })

@@ -9,10 +9,15 @@ const { writable } = require('./permission')
 const { attributes: participantAttributes } = require('./targets')
 const { MAX_MS, OVERLAPS, REQUIRED, check, filePath, object, fetchLimits, isUrl, loudness, network } = require('./values')
 
+/** The options of encoded outputs. */
+const ENCODED = ['codec', 'bitrate', 'burstMs', 'chunkMs']
+
 const OUTPUTS = {
   wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither', 'keepUnheard'], format: 's16' },
   pcm: { known: ['type', 'clock', 'channels', 'format', 'dither', 'sampleRate', 'frameMs', 'continuous', 'onFrame'], format: 's16' },
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
+  stream: { known: ['type', 'clock', 'channels', ...ENCODED], format: 'f32' },
+  http: { known: ['type', 'clock', 'channels', ...ENCODED, 'host', 'port', 'path'], format: 'f32' },
   none: { known: ['type', 'clock', 'channels'], format: 'f32' },
   livekit: {
     known: [
@@ -26,8 +31,8 @@ const OUTPUTS = {
 /** Formats of telephone lines (ITU-T G.711), which have one rate. */
 const G711 = ['mulaw', 'alaw']
 
-/** The default bitrates, in bit/s, in mono and in stereo. */
-const BITRATES = [48000, 64000]
+/** The default bitrates, in bit/s, in mono and in stereo: of a room, and of each codec of an encoded output. */
+const BITRATES = { room: [48000, 64000], opus: [64000, 96000], mp3: [128000, 192000], wav: [0, 0] }
 
 function outputOptions(output) {
   if (typeof output !== 'object' || output === null) throw invalidArgument('an object', 'output', output)
@@ -37,16 +42,21 @@ function outputOptions(output) {
   if (type === 'pcm' && typeof output.onFrame !== 'function') throw invalidArgument('a function', 'output.onFrame', output.onFrame)
   if (type === 'wav' && output.path === undefined) throw invalidArgument('a path or a file: URL', 'output.path', undefined)
   if (type === 'livekit') roomOptions(output)
+  if (type === 'stream' || type === 'http') encodedOptions(output)
   const written = frames(output, 'output.', { format, channels: 1 })
   return {
     type,
     clock: check.oneOf(output.clock, 'output.clock', 'realtime', ['realtime', 'manual']),
-    path: writable(filePath(output.path, 'output.path', undefined), 'output.path'),
+    path: type === 'wav' ? writable(filePath(output.path, 'output.path', undefined), 'output.path') : undefined,
+    server: type === 'http' ? serverOptions(output) : undefined,
+    codec: output.codec,
+    burstMs: check.number(output.burstMs, 'output.burstMs', 500, 0, 5000),
+    chunkMs: check.integer(output.chunkMs, 'output.chunkMs', 100, 20, 500),
     keepUnheard: check.boolean(output.keepUnheard, 'output.keepUnheard', true),
     continuous: check.boolean(output.continuous, 'output.continuous', false),
     ...written,
     url: output.url,
-    bitrate: check.integer(output.bitrate, 'output.bitrate', BITRATES[written.channels - 1], 6000, 510000),
+    bitrate: check.integer(output.bitrate, 'output.bitrate', BITRATES[output.codec ?? 'room'][written.channels - 1], 6000, 510000),
     complexity: check.integer(output.complexity, 'output.complexity', 5, 0, 10),
     dtx: check.boolean(output.dtx, 'output.dtx', false),
     red: check.boolean(output.red, 'output.red', written.channels === 1),
@@ -59,6 +69,24 @@ function outputOptions(output) {
     subscribeTimeoutMs: check.number(output.subscribeTimeoutMs, 'output.subscribeTimeoutMs', 2000, 0, MAX_MS),
     lingerMs: check.number(output.lingerMs, 'output.lingerMs', 500, 0, 10000),
     tracks: tracks(output)
+  }
+}
+
+function encodedOptions({ codec, bitrate, chunkMs }) {
+  check.choice(codec, 'output.codec', ['opus', 'mp3', 'wav'])
+  if (codec === 'wav' && bitrate !== undefined) throw invalidArgument(`codec 'opus' or 'mp3' beside it`, 'output.bitrate', bitrate)
+  if (Number.isInteger(chunkMs) && chunkMs % 20 !== 0) throw invalidArgument('a multiple of 20', 'output.chunkMs', chunkMs)
+}
+
+/** Validates where an output is served. */
+function serverOptions({ host, port, path }) {
+  const served = check.text(path, 'output.path', '/')
+  // As it stands in a request: RFC 3986 §3.3.
+  if (!/^\/(?:[\w.~!$&'()*+,;=:@/-]|%[\da-f]{2})*$/i.test(served)) throw invalidArgument('a path of a URL, which begins with /', 'output.path', path)
+  return {
+    host: check.text(host, 'output.host', '127.0.0.1'),
+    port: check.integer(port, 'output.port', 0, 0, 0xffff),
+    path: served
   }
 }
 

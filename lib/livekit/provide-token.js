@@ -10,9 +10,9 @@ async function provideToken(native, question, token) {
   try {
     const given = typeof token === 'function' ? await token() : token
     if (typeof given !== 'string' || given === '') throw new Error(`it gave ${kind(given)}`)
-    native.giveToken(question, given)
+    native.answer(question, given)
   } catch (error) {
-    native.giveToken(question, undefined, `output.token gave no access token: ${describe(error)}`)
+    native.answer(question, undefined, `output.token gave no access token: ${describe(error)}`)
   }
 }
 

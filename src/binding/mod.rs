@@ -5,6 +5,7 @@
 //! (libuv#1866), so one per session would make every event cost O(sessions). PCM frames go the same way, so everything keeps its
 //! order, and an idle session does not keep the process alive.
 
+mod audio_stream;
 mod clip;
 mod convert;
 mod log;
@@ -12,10 +13,10 @@ mod options;
 mod outgoing;
 mod output;
 mod probe;
+mod question;
 mod recorder;
 mod stream;
 mod tap;
-mod token;
 mod voice;
 
 use std::collections::HashMap;
@@ -41,6 +42,7 @@ use crate::output::{
 use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
 use crate::source::{CACHE, CLIP_BUDGET, CacheUsage, Origin, SPOOL_BUDGET};
+use audio_stream::NativeAudioStream;
 use clip::NativeClip;
 use convert::{
     NativeAccepted, NativeInterrupt, NativeInterrupted, NativeMove, NativeNetwork, NativePlay, NativePlayback,
@@ -49,10 +51,10 @@ use convert::{
 };
 use options::NativeOptions;
 use outgoing::{Outgoing, OutgoingKind, Serialized};
+use question::PendingQuestion;
 use recorder::NativeRecorder;
 use stream::{NativeEncoding, NativeStream};
 use tap::{NativeTap, NativeTapOptions};
-use token::PendingToken;
 use voice::NativeVoice;
 
 /// Calls `ring` for all sessions of an environment: with the number of a session that has a message to take, or with a frame or a
@@ -290,7 +292,7 @@ pub struct NativeSession {
     number: u32,
     /// The samples of the `memory` output.
     recording: Arc<Mutex<Recording>>,
-    token: PendingToken,
+    question: PendingQuestion,
     /// Takes the frames of the output, the taps and the voices.
     frames: PcmSink,
     /// Takes the errors of voices that can't be heard.
@@ -307,17 +309,18 @@ impl NativeSession {
         log::start();
         let number = bell.last.fetch_add(1, Ordering::Relaxed);
         let sender = |ring: Arc<dyn Fn(Outgoing) + Send + Sync>| move |kind| ring(Outgoing { session: number, kind });
-        let [frame, question, message, failure] = [(); 4].map(|()| sender(bell.ring.clone()));
+        let [frame, question, message, failure, readable] = [(); 5].map(|()| sender(bell.ring.clone()));
         let frames: PcmSink = Arc::new(move |taken: PcmFrame| frame(OutgoingKind::Frame(taken)));
         let failures: ListenFailure = Arc::new(move |id, error| failure(OutgoingKind::Unheard(id, error)));
         let recording = Arc::<Mutex<Recording>>::default();
-        let pending = PendingToken::default();
-        let token = pending.source(move |number| question(OutgoingKind::TokenWanted(number)));
+        let pending = PendingQuestion::default();
+        let question = pending.question(move |number| question(OutgoingKind::Question(number)));
+        let readable = Arc::new(move || readable(OutgoingKind::Readable));
         let bell = Arc::new(move || message(OutgoingKind::Message));
         let network = options.network.take().map(NativeNetwork::into_core).transpose()?.map(Arc::new);
-        let (options, engine) = options.into_core(recording.clone(), frames.clone(), token, bell)?;
+        let (options, engine) = options.into_core(recording.clone(), frames.clone(), question, readable, bell)?;
         Ok(match Handle::new(options, engine) {
-            Ok(handle) => Either::A(Self { handle, number, recording, token: pending, frames, failures, network }),
+            Ok(handle) => Either::A(Self { handle, number, recording, question: pending, frames, failures, network }),
             Err(error) => Either::B(error.into()),
         })
     }
@@ -473,10 +476,19 @@ impl NativeSession {
         self.play_from(request, Ok(voice.origin()))
     }
 
-    /// Answers `tokenWanted` with the token, or the reason why there is none.
+    /// Opens a stream of the encoded mix, or returns the error.
     #[napi]
-    pub fn give_token(&self, number: u32, token: Option<String>, reason: Option<String>) {
-        self.token.answer(number, token.ok_or(reason.unwrap_or_default()));
+    pub fn audio_stream(&self) -> Either<NativeAudioStream, NativeRefusal> {
+        match self.handle.audio_stream() {
+            Ok(stream) => Either::A(NativeAudioStream::new(stream)),
+            Err(error) => Either::B(error.into()),
+        }
+    }
+
+    /// Answers `question` with the token or the address of the server, or with the reason why there is none.
+    #[napi]
+    pub fn answer(&self, number: u32, answer: Option<String>, reason: Option<String>) {
+        self.question.answer(number, answer.ok_or(reason.unwrap_or_default()));
     }
 
     #[napi(getter)]

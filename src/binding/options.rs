@@ -12,7 +12,7 @@ use super::output::NativeOutput;
 use crate::audio::from_ms;
 use crate::engine::{Bell, EngineOptions};
 use crate::mixer::Duck;
-use crate::output::{PcmSink, Recording, TokenSource};
+use crate::output::{PcmSink, Question, Recording};
 use crate::session::{Clock, OnDuplicate, Options, Policy};
 use crate::source::FetchLimits;
 
@@ -57,12 +57,13 @@ impl NativeOptions {
         self,
         recording: Arc<Mutex<Recording>>,
         sink: PcmSink,
-        token: TokenSource,
+        question: Question,
+        readable: Arc<dyn Fn() + Send + Sync>,
         bell: Arc<dyn Bell>,
     ) -> Result<(Options, EngineOptions)> {
         let clock = if self.output.clock == "manual" { Clock::Manual } else { Clock::Realtime };
         let channels = self.output.channels as usize;
-        let output = self.output.into_core(recording, sink, token)?;
+        let output = self.output.into_core(recording, sink, question, readable)?;
         let of_track = |rule: NativeTrackOverlap| (rule.track_id, overlap_of(&rule.overlap));
         let options = Options {
             clock,

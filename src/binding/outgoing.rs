@@ -16,8 +16,10 @@ pub enum OutgoingKind {
     /// One more message can be taken from the session.
     Message,
     Frame(PcmFrame),
-    /// The session needs a token to join the room: `giveToken` answers this number.
-    TokenWanted(u32),
+    /// The session asks for a token to join the room, or for its server: `answer` answers this number.
+    Question(u32),
+    /// There is something to read in the session's encoded streams.
+    Readable,
     /// The voice with this id can't be heard.
     Unheard(u32, SpeakerError),
 }
@@ -49,7 +51,8 @@ impl ToNapiValue for Outgoing {
                 object.set("atMs", frame.at_ms)?;
                 object.set("frame", Buffer::from(std::mem::take(&mut frame.data)))?;
             }
-            OutgoingKind::TokenWanted(number) => object.set("tokenWanted", number)?,
+            OutgoingKind::Question(number) => object.set("question", number)?,
+            OutgoingKind::Readable => object.set("readable", true)?,
             OutgoingKind::Unheard(id, error) => {
                 object.set("unheard", id)?;
                 object.set("code", error.code.as_str())?;

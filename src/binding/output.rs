@@ -8,10 +8,11 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use parking_lot::Mutex;
 
+use crate::audio::from_ms;
 use crate::g711::Law;
-use crate::output::{ConnectionStats, Encoding, IceTransport, LiveKitOptions, OutputOptions, UnheardPolicy};
-use crate::output::{PcmFormat, PcmSink, Quality, Recording, SampleFormat};
-use crate::output::{StartWhen, TokenSource, Tokens, TrackOptions, TrackSource};
+use crate::output::{Broadcast, Codec, ConnectionStats, EncodedFormat, EncodedOptions, Encoding, IceTransport};
+use crate::output::{LiveKitOptions, OutputOptions, PcmFormat, PcmSink, Quality, Question, Recording, SampleFormat};
+use crate::output::{StartWhen, Tokens, TrackOptions, TrackSource, UnheardPolicy};
 use crate::reserved::ReservedPath;
 
 #[napi(object)]
@@ -27,6 +28,9 @@ pub struct NativeOutput {
     pub sample_rate: u32,
     pub frame_ms: u32,
     pub url: Option<String>,
+    pub codec: Option<String>,
+    pub burst_ms: f64,
+    pub chunk_ms: f64,
     pub bitrate: i32,
     pub complexity: i32,
     pub dtx: bool,
@@ -76,7 +80,8 @@ impl NativeOutput {
         self,
         recording: Arc<Mutex<Recording>>,
         sink: PcmSink,
-        token: TokenSource,
+        question: Question,
+        readable: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<OutputOptions> {
         let format = sample_format(&self.format, self.dither);
         let Self { sample_rate, frame_ms, channels, .. } = self;
@@ -88,14 +93,34 @@ impl NativeOutput {
                 keeps_unheard: self.keep_unheard,
             },
             ("pcm", _) => OutputOptions::Pcm { format: pcm, is_continuous: self.continuous, sink },
-            ("livekit", _) => OutputOptions::LiveKit(self.into_room(token)),
+            ("livekit", _) => OutputOptions::LiveKit(self.into_room(question)),
+            ("stream" | "http", _) => {
+                let format = self.encoded_format();
+                let broadcast = Arc::new(Broadcast::new(format, move || readable()));
+                let serve = (self.r#type == "http").then_some(question);
+                OutputOptions::Encoded(EncodedOptions { format, broadcast, serve })
+            }
             ("memory", _) => OutputOptions::Memory { recording },
             ("none", _) => OutputOptions::None,
             (other, _) => return Err(Error::from_reason(format!("no such output: {other}"))),
         })
     }
 
-    fn into_room(self, token: TokenSource) -> LiveKitOptions {
+    fn encoded_format(&self) -> EncodedFormat {
+        EncodedFormat {
+            codec: match self.codec.as_deref() {
+                Some("mp3") => Codec::Mp3,
+                Some("wav") => Codec::Wav,
+                _ => Codec::Opus,
+            },
+            channels: self.channels as usize,
+            bitrate: self.bitrate as u32,
+            burst: from_ms(self.burst_ms),
+            piece: from_ms(self.chunk_ms),
+        }
+    }
+
+    fn into_room(self, token: Question) -> LiveKitOptions {
         let Self { bitrate, complexity, dtx, red, .. } = self;
         let at_once = self.tracks.iter().filter(|track| track.publish_at_once);
         LiveKitOptions {

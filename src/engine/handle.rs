@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::clock::WallClock;
 use super::slot::Slot;
-use super::{Listener, Recorder, Stream, Tap};
+use super::{AudioStream, Listener, Recorder, Stream, Tap};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
 use crate::metrics::METRICS;
 use crate::mixer::TrackVolume;
 use crate::output::{
-    Backlog, DataInterest, Description, ListenFailure, ListenRequest, Listening, OutgoingData, OutputOptions,
-    Participant, PcmFormat, PcmSink, TapRequest, TapTarget,
+    AudioReader, Backlog, DataInterest, Description, ListenFailure, ListenRequest, Listening, OutgoingData,
+    OutputOptions, Participant, PcmFormat, PcmSink, TapRequest, TapTarget,
 };
 use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::scope::Scope;
@@ -357,6 +357,17 @@ impl Handle {
         let request = TapRequest { id, target: TapTarget::All, format, sink, backlog: backlog.clone() };
         self.with(|session, _| session.tap(request, of))??;
         Ok(Tap::new(id, backlog, Arc::downgrade(&self.core)))
+    }
+
+    /// Starts a stream of the encoded mix, and opens the output for it. Fails for an output that encodes nothing.
+    pub fn audio_stream(&self) -> Result<AudioStream> {
+        let OutputOptions::Encoded(options) = &self.core.options.output else {
+            let message = "Expected an output of type 'stream' or 'http' for audioStream but received another one";
+            return Err(SpeakerError::new(Code::UnsupportedOperation, message));
+        };
+        let reader = AudioReader::new(options.broadcast.clone());
+        self.with(|session, _| session.open_for_listener())??;
+        Ok(AudioStream::new(reader, self.core.notifier.clone()))
     }
 
     /// Listens to a participant in every room that is joined, by their identity and the name of their track; see [`ListenRequest`].

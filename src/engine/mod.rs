@@ -2,6 +2,7 @@
 //! output: in real time on a wheel (`driver.rs`), on the manual clock as a job that takes turns (`offline.rs`).
 
 mod admission;
+mod audio_stream;
 mod clock;
 mod driver;
 mod handle;
@@ -13,6 +14,7 @@ mod stream;
 mod tap;
 
 pub use admission::{Capacity, capacity, set_admission};
+pub use audio_stream::AudioStream;
 pub use handle::{Bell, EngineOptions, Handle, broken_sessions, open_sessions};
 pub use listener::Listener;
 pub use recorder::Recorder;

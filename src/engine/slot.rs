@@ -212,6 +212,7 @@ pub(super) async fn end(core: Arc<Core>, ending: impl Future<Output = Result<()>
         core.break_down();
         Ok(())
     });
+    core.options.output.end();
     // Before `close` settles: whoever awaited that finds it counted.
     core.ended();
     let _ = core.with(|session, _| session.closed(result));

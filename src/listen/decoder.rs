@@ -1,4 +1,4 @@
-//! libopus' decoder. Only this file and `output/livekit/libopus.rs` call libopus.
+//! libopus' decoder. Only this file and `output/libopus.rs` call libopus.
 
 use std::ffi::{CStr, c_int};
 use std::ptr;

@@ -2,6 +2,8 @@
 
 mod backlog;
 mod data;
+mod encoded;
+mod libopus;
 mod listening;
 mod livekit;
 mod memory;
@@ -32,16 +34,21 @@ use crate::source::DriverNotifier;
 
 pub use backlog::Backlog;
 pub use data::{DataInterest, IncomingContent, IncomingData, OutgoingContent, OutgoingData, Payload, Rpc, Text};
+pub use encoded::{AudioReader, Broadcast, Codec, EncodedFormat, EncodedOptions, Read};
 pub use listening::{ListenFailure, ListenRequest, Listening};
 #[doc(hidden)]
 pub use livekit::fuzz;
-pub use livekit::{
-    Encoding, IceTransport, LiveKitOptions, StartWhen, TokenAnswer, TokenSource, Tokens, TrackOptions, TrackSource,
-};
+pub use livekit::{Encoding, IceTransport, LiveKitOptions, StartWhen, Tokens, TrackOptions, TrackSource};
 pub use memory::Recording;
 pub use participant::{Description, Participant, ParticipantTrack, Presence};
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};
 pub use tap::{TapRequest, TapTarget, Taps};
+
+/// JavaScript's answer to a question: a text, or the reason why there is none.
+pub type Answer = std::result::Result<String, String>;
+
+/// A question to JavaScript: for an access token, or to start a server.
+pub type Question = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
 
 /// The encoding of samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +126,8 @@ pub enum OutputOptions {
         /// The recording.
         recording: Arc<Mutex<Recording>>,
     },
+    /// An encoded stream for any number of listeners.
+    Encoded(EncodedOptions),
     /// No output: samples are discarded.
     None,
     /// A LiveKit room; each track is a stream of its own.
@@ -148,6 +157,8 @@ pub enum OutputEvent {
     },
     /// The stream's track was unmuted.
     Unmuted(u32),
+    /// Whether anybody listens to the output, from now on.
+    Audience(bool),
     /// Somebody subscribed to the stream's track for the first time.
     Subscribed {
         /// The stream.
@@ -370,7 +381,7 @@ impl OutputOptions {
         match self {
             Self::Wav { format, .. } => Some(wav::capacity(channels, *format)),
             Self::Memory { .. } => Some(memory::capacity(channels)),
-            Self::Pcm { .. } | Self::None | Self::LiveKit(_) => None,
+            Self::Pcm { .. } | Self::Encoded(_) | Self::None | Self::LiveKit(_) => None,
         }
     }
 
@@ -379,6 +390,13 @@ impl OutputOptions {
         match self {
             Self::Wav { path, .. } => Some(path),
             _ => None,
+        }
+    }
+
+    /// Notes that the session is over, whether or not the output was ever opened: its listeners' streams end.
+    pub fn end(&self) {
+        if let Self::Encoded(options) = self {
+            options.broadcast.end(None);
         }
     }
 
@@ -394,6 +412,7 @@ impl OutputOptions {
                 if *is_continuous { Box::new(pcm::Continuous::new(pcm)) } else { Box::new(pcm) }
             }
             Self::Memory { recording } => Box::new(memory::Memory::new(channels, recording.clone())),
+            Self::Encoded(options) => Box::new(encoded::Encoded::open(options.clone())),
             Self::None => Box::new(none::NoOutput),
             Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels, now)),
         }

@@ -585,6 +585,14 @@ impl Session {
         }
     }
 
+    /// Opens the output for somebody who listens to it.
+    pub fn open_for_listener(&mut self) -> Result<()> {
+        self.check_open()?;
+        self.open_output();
+        self.outbox.wakes_driver = true;
+        Ok(())
+    }
+
     /// Opens the output if it is closed. On the manual clock `connected` has its place here, among the events of calls that do not
     /// wait for each other: it is noted at once and held, with all events behind it, until the output is open.
     fn open_output(&mut self) {
@@ -614,6 +622,7 @@ impl Session {
             return;
         }
         let is_wanted = self.output.has_tickets()
+            || self.output.has_audience()
             || self.room.is_wanted()
             || self.sends.are_waiting()
             || !self.playbacks.is_empty()

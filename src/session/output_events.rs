@@ -79,6 +79,10 @@ impl Session {
                 self.note(None, EventKind::Unmuted { track_id });
                 self.update_hearing();
             }
+            OutputEvent::Audience(is_there) => {
+                self.output.audience = Some(is_there);
+                self.update_hearing();
+            }
             OutputEvent::Subscribed { stream: track_id, identity } => {
                 self.note(None, EventKind::Subscribed { track_id, identity });
             }

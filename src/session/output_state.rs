@@ -67,6 +67,8 @@ struct Stream {
 pub struct OutputState {
     routing: Routing,
     pub connection: Connection,
+    /// Whether anybody listens, as far as the output can tell.
+    pub audience: Option<bool>,
     /// `connected` was noted, and `disconnected` was not.
     pub was_connected: bool,
     /// `reconnecting` was noted, and `reconnected` was not.
@@ -95,6 +97,7 @@ impl OutputState {
         Self {
             routing,
             connection: Connection::Closed,
+            audience: None,
             was_connected: false,
             is_reconnecting: false,
             was_lost: false,
@@ -111,6 +114,11 @@ impl OutputState {
 
     pub fn is_open(&self) -> bool {
         self.connection == Connection::Open
+    }
+
+    /// Returns true if somebody listens who needs silence too.
+    pub fn has_audience(&self) -> bool {
+        self.audience == Some(true)
     }
 
     pub fn state(&self) -> ConnectionState {
@@ -244,7 +252,9 @@ impl OutputState {
     /// Returns true if a stream can be heard.
     pub fn is_heard(&self, stream: u32) -> bool {
         let known = self.streams.iter().find(|known| known.id == stream);
-        self.is_open() && known.is_none_or(|known| known.muted.is_none() && known.missing.is_none())
+        self.is_open()
+            && self.audience != Some(false)
+            && known.is_none_or(|known| known.muted.is_none() && known.missing.is_none())
     }
 
     /// Notes that a stream takes samples from now on.
@@ -292,6 +302,7 @@ impl OutputState {
     pub fn closed(&mut self) {
         self.connection = Connection::Closed;
         self.is_reconnecting = false;
+        self.audience = None;
         self.failure = None;
         self.streams.clear();
     }

@@ -132,7 +132,7 @@ impl Session {
         }
         match self.output.connection {
             Connection::Cut { is_halted: true } => Pace::Halt,
-            Connection::Open if starts || self.options.is_continuous => Pace::Run,
+            Connection::Open if starts || self.is_continuous() => Pace::Run,
             Connection::Open if !Mixer::is_silent(&mut self.playbacks.sounding) => Pace::Run,
             _ if !starts && self.mixer.is_idle(&mut self.playbacks.sounding) => Pace::Rest,
             _ => Pace::Keep,
@@ -292,7 +292,7 @@ impl Session {
                 continue;
             }
             let is_silence = !self.can_start() && self.mixer.is_idle(&mut self.playbacks.sounding);
-            if is_silence && !self.options.is_continuous {
+            if is_silence && !self.is_continuous() {
                 self.outbox.hold();
                 self.skip(limit);
                 self.pass(limit);
@@ -308,6 +308,11 @@ impl Session {
         if let Some(advance) = self.advances.front_mut() {
             advance.left -= samples;
         }
+    }
+
+    /// Returns true if the output takes silence as it takes sound.
+    fn is_continuous(&self) -> bool {
+        self.options.is_continuous || self.output.has_audience()
     }
 
     fn can_start(&self) -> bool {

@@ -1,8 +1,8 @@
 //! A track's Opus encoder, with DTX and packets of silence.
 
-use super::libopus::{Opus, StateDelta};
 use crate::audio::FRAME;
 use crate::error::Result;
+use crate::output::libopus::{Opus, StateDelta};
 
 /// The largest Opus frame with its header (RFC 6716 §3.2.1: 1,275 bytes).
 const MAX_PACKET: usize = 1_275;
@@ -52,10 +52,11 @@ impl EncoderDelta {
 
 impl Encoder {
     pub fn new(channels: usize, encoding: Encoding) -> Result<Self> {
+        let Encoding { bitrate, complexity, dtx, .. } = encoding;
         Ok(Self {
-            opus: Opus::new(channels, encoding)?,
+            opus: Opus::new(channels, bitrate, complexity, dtx)?,
             channels,
-            dtx: encoding.dtx,
+            dtx,
             announced: false,
             packet: vec![0; MAX_PACKET],
         })

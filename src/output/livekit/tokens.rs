@@ -5,9 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +13,9 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Code, Result, SpeakerError};
+use crate::output::Question;
 use crate::redact::redact;
 use crate::secrets::Secrets;
-
-/// An access token, or the reason why there is none.
-pub type TokenAnswer = std::result::Result<String, String>;
-
-/// A source of tokens, asked each time: an earlier token may have expired, or may never be needed.
-pub type TokenSource = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = TokenAnswer> + Send>> + Send + Sync>;
 
 /// A token, which is masked in logs while it is kept.
 #[derive(Clone)]
@@ -31,7 +24,7 @@ pub struct Token(Arc<(String, Secrets)>);
 /// The tokens of one session, which outlive its outputs.
 #[derive(Clone)]
 pub struct Tokens {
-    source: TokenSource,
+    source: Question,
     known: Arc<Mutex<Known>>,
 }
 
@@ -56,7 +49,7 @@ struct TokenHash(u64);
 
 impl Tokens {
     /// Creates the tokens of a source.
-    pub fn new(source: TokenSource) -> Self {
+    pub fn new(source: Question) -> Self {
         Self { source, known: Arc::default() }
     }
 
@@ -191,7 +184,7 @@ mod tests {
     }
 
     fn tokens(known: Known) -> Tokens {
-        let source: TokenSource = Arc::new(|| Box::pin(async { Ok("given".to_owned()) }));
+        let source: Question = Arc::new(|| Box::pin(async { Ok("given".to_owned()) }));
         Tokens { source, known: Arc::new(Mutex::new(known)) }
     }
 
@@ -259,7 +252,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn slow_source_leaves_time_for_refreshed_token() {
-        let source: TokenSource = Arc::new(|| Box::pin(std::future::pending()));
+        let source: Question = Arc::new(|| Box::pin(std::future::pending()));
         let limit = Duration::from_secs(10);
         let tokens = Tokens { source, ..tokens(refreshed()) };
         let begun = Instant::now();

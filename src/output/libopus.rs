@@ -1,5 +1,5 @@
-//! libopus' encoder as a value that can be cloned, which the crate `opus` does not offer: `clip_packets.rs` needs encoders in the middle of
-//! a clip. Only this file and `listen/decoder.rs` call libopus.
+//! libopus' encoder as a value that can be cloned, which the crate `opus` does not offer: `livekit/clip_packets.rs` needs encoders in the
+//! middle of a clip. Only this file and `listen/decoder.rs` call libopus.
 
 use std::ffi::{CStr, c_int};
 
@@ -9,10 +9,12 @@ use opusic_sys::{
     opus_strerror,
 };
 
-use super::super::failed;
-use super::encoder::Encoding;
-use crate::audio::SAMPLE_RATE;
+use super::failed;
+use crate::audio::{SAMPLE_RATE, Samples};
 use crate::error::Result;
+
+/// The delay of the encoder, 2.5 ms of CELT: its output lags behind its input by as much.
+pub const LOOK_AHEAD: Samples = 120;
 
 /// A cache line, the unit in which two encoder states are compared.
 const LINE: usize = 64 / size_of::<u128>();
@@ -36,8 +38,8 @@ pub struct Opus {
 }
 
 impl Opus {
-    /// Creates an encoder for 1 or 2 channels.
-    pub fn new(channels: usize, encoding: Encoding) -> Result<Self> {
+    /// Creates an encoder for 1 or 2 channels, with a bitrate in bit/s, a complexity of 0–10, and with DTX or without.
+    pub fn new(channels: usize, bitrate: i32, complexity: i32, dtx: bool) -> Result<Self> {
         let fails = |code| failed("the Opus encoder can't be made", Self::error(code));
         // SAFETY: it only computes a size.
         let size = unsafe { opus_encoder_get_size(channels as c_int) };
@@ -52,7 +54,6 @@ impl Opus {
         if code != OPUS_OK {
             return Err(fails(code));
         }
-        let Encoding { bitrate, complexity, dtx, .. } = encoding;
         for (request, value) in [
             (OPUS_SET_BITRATE_REQUEST, bitrate),
             (OPUS_SET_COMPLEXITY_REQUEST, complexity),
@@ -102,5 +103,23 @@ impl Opus {
     fn error(code: c_int) -> impl std::fmt::Display {
         // SAFETY: it returns a static string for any number.
         unsafe { CStr::from_ptr(opus_strerror(code)) }.to_string_lossy()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opusic_sys::OPUS_GET_LOOKAHEAD_REQUEST;
+
+    use super::*;
+
+    #[test]
+    fn look_ahead_is_that_of_libopus() {
+        for channels in [1, 2] {
+            let mut opus = Opus::new(channels, 64_000, 5, false).unwrap();
+            let mut look_ahead: c_int = 0;
+            // SAFETY: the state is initialized, and this request takes a pointer to one integer.
+            let code = unsafe { opus_encoder_ctl(opus.pointer(), OPUS_GET_LOOKAHEAD_REQUEST, &raw mut look_ahead) };
+            assert_eq!((code, look_ahead as Samples), (OPUS_OK, LOOK_AHEAD));
+        }
     }
 }

@@ -1,27 +1,27 @@
-//! Access tokens, which JavaScript makes on request.
+//! Questions that JavaScript answers: for an access token, or for the server of an output.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot::{Sender, channel};
 
-use crate::output::{TokenAnswer, TokenSource};
+use crate::output::{Answer, Question};
 
-/// The request for a token that is open, if there is one: a session joins one room at a time.
+/// The question that is open, if there is one: a session opens one output at a time.
 #[derive(Clone, Default)]
-pub struct PendingToken(Arc<Mutex<State>>);
+pub struct PendingQuestion(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// The number of the last request.
+    /// The number of the last question.
     number: u32,
     /// Present until it is answered.
-    sender: Option<Sender<TokenAnswer>>,
+    sender: Option<Sender<Answer>>,
 }
 
-impl PendingToken {
-    /// Returns a source of tokens, which calls `ask` with the number of a request and waits for its [`answer`](Self::answer).
-    pub fn source(&self, ask: impl Fn(u32) + Send + Sync + 'static) -> TokenSource {
+impl PendingQuestion {
+    /// Returns a question, which calls `ask` with its number each time it is asked, and waits for its [`answer`](Self::answer).
+    pub fn question(&self, ask: impl Fn(u32) + Send + Sync + 'static) -> Question {
         let pending = self.0.clone();
         Arc::new(move || {
             let (sender, answer) = channel();
@@ -36,8 +36,8 @@ impl PendingToken {
         })
     }
 
-    /// Answers a request. Ignores an answer to an earlier one, whose attempt to join was given up.
-    pub fn answer(&self, number: u32, answer: TokenAnswer) {
+    /// Answers a question. Ignores an answer to an earlier one, whose attempt to open the output was given up.
+    pub fn answer(&self, number: u32, answer: Answer) {
         let mut pending = self.0.lock();
         if pending.number == number
             && let Some(sender) = pending.sender.take()
