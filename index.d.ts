@@ -82,6 +82,19 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   static probe(source: string | URL | ClipSource, options?: ProbeOptions): Promise<ProbeResult>
 
   /**
+   * Makes a session that goes on with what another one described, maybe in another process: {@link describe}, {@link handOver}. `options` are those of a
+   * session; the described ones apply where they say nothing, but `output` is never described, nor are `network`, `record` and `logger`. It returns at
+   * once and begins as {@link adopt} does; {@link adopted} holds the promises. See docs/hand-over.md.
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, also for a description of another version; `ERR_ACCESS_DENIED`, `ERR_NO_THREADS`,
+   * `ERR_UNSUPPORTED_OPERATION` with `record`
+   *
+   * @example
+   * const session = SpeakerSession.restore(description, { output: liveKitFromEnv({ room: 'lobby', identity: 'speaker' }) })
+   * session.on('completed', ({ requestId }) => console.log(`${requestId} was heard to its end`))
+   */
+  static restore(description: SessionDescription, options: SessionOptions): SpeakerSession
+
+  /**
    * Returns counts over all sessions of the process, including those of worker threads. `sessions` is the number of sessions that are not closed
    * yet; `broken` the number that broke by an internal error (`ERR_INTERNAL`) since the process began; `clips` and `clipBytes` the number of clips,
    * including those that are being made and closed ones that still play, and the bytes they hold.
@@ -554,6 +567,59 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * await session.close({ drain: true, withinMs: 8000 }) // what was accepted is heard to its end
    */
   close(options?: CloseOptions): Promise<void>
+
+  /**
+   * Describes, at the present sample, what plays, loads and waits, and the settings of tracks, as JSON from which {@link restore} or {@link adopt} goes
+   * on. It changes nothing. The description holds URLs with their `headers` and sound: keep it secret. Sources that can't be opened again
+   * are named in `unrestorable`. Once the session is closed nothing plays in it. See docs/hand-over.md.
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`
+   *
+   * @example
+   * const description = session.describe()
+   * fs.writeFileSync('session.json', JSON.stringify(description), { mode: 0o600 })
+   */
+  describe(options?: DescribeOptions): SessionDescription
+
+  /**
+   * Ends everything with the reason `'handedOver'` and resolves with its description at the sample where it begins to fall silent: where
+   * {@link restore} or {@link adopt} makes it rise over the same `fadeMs`, both sum to what one session would have given. What would end before that is
+   * heard to its end here instead. The session takes requests as before: close it with `drain: true`, so that the fall is heard.
+   *
+   * With `whenReplaced` nothing happens until another session joins the room with this one's identity; then it resolves with the description at
+   * the last sample before the server ended this one. Otherwise its playbacks would fail.
+   *
+   * Rejects with `ERR_INVALID_ARGUMENT`, with `ERR_UNSUPPORTED_OPERATION` (`whenReplaced` with another output than `livekit`, or a second time), or with
+   * `ERR_CLOSED` if the session is closed before it was replaced.
+   *
+   * @example
+   * const description = await session.handOver({ afterMs: 100 }) // the successor has so long to get ready
+   * successor.send(description)
+   * await session.close({ drain: true })
+   */
+  handOver(options?: HandOverOptions): Promise<SessionDescription>
+
+  /**
+   * Goes on with what another session described, beside what plays here: for a session that is connected already, so that nothing has to be
+   * waited for. Playbacks that played start as soon as they are loaded, and those of a {@link handOver} not before its time; they keep their place, volume,
+   * fades and what is left of `maxDurationMs`. Paused ones stay paused, queued ones keep their order and what is left of `queueTimeoutMs`. `stopOther`,
+   * `maxConcurrent` and `maxQueued` are not applied. Volumes, pans and mutes of tracks are set.
+   *
+   * Returns a promise for each of `playbacks`, as `playAudio` does, in their order; events are as for new requests, and `durationMs` in them counts what was
+   * heard before, too.
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, also if a `requestId` is live; `ERR_ACCESS_DENIED`, `ERR_CLOSED`, `ERR_UNSUPPORTED_OPERATION` with `record`
+   *
+   * @example
+   * const results = await Promise.allSettled(session.adopt(description))
+   */
+  adopt(description: SessionDescription): Playing[]
+
+  /**
+   * The promises of all playbacks that this session has adopted, those of {@link restore} included.
+   *
+   * @example
+   * await Promise.allSettled(session.adopted)
+   */
+  readonly adopted: Playing[]
 
   /**
    * `await using session = …` closes it.
@@ -1495,6 +1561,115 @@ export interface CloseOptions {
   withinMs?: number | undefined
 }
 
+export interface DescribeOptions {
+  /** The largest source in memory that is described, in bytes (a third more as base64); 0–268,435,456, default 1,048,576. Larger ones are `unrestorable`. */
+  maxBufferBytes?: number | undefined
+}
+
+export interface HandOverOptions extends DescribeOptions {
+  /** The length of the fall to silence, in ms; 5–1000, default 20. */
+  fadeMs?: number | undefined
+  /**
+   * When it begins, in ms from now; 0–5000, default 0. Playbacks go on until then, and the description tells where they will be: the successor has so long to
+   * receive it and to open the sources. What loads or waits is stopped at once.
+   */
+  afterMs?: number | undefined
+  /** Waits until the room gives this session's place to another one with its identity; default `false`. Neither `fadeMs` nor `afterMs` may stand beside it. */
+  whenReplaced?: boolean | undefined
+}
+
+/** What a session plays, as JSON. Its fields may be read; it is made by `describe` and `handOver` alone. It holds secrets: URLs, their headers, sound. */
+export interface SessionDescription {
+  /** The version of this form. Another one is refused. */
+  version: 1
+  /** The session's time that is described. */
+  atMs: number
+  /** When, in ms since 1970, and how the successor rises from silence; only of a `handOver` with a fade. */
+  handOver?: { atMs: number; afterMs: number; fadeMs: number }
+  /** The options of the session, as given, with the channels of its output. */
+  options: Omit<SessionOptions, 'output' | 'network' | 'record' | 'logger'> & { channels?: 1 | 2 }
+  /** Those that play and load, in order of arrival, then those that wait, in order of their turn. */
+  playbacks: DescribedPlayback[]
+  tracks: DescribedTrack[]
+  /** What can't go on elsewhere. */
+  unrestorable: UnrestorablePlayback[]
+}
+
+/** A playback: its request, with what is left of it, and how far it is. */
+export interface DescribedPlayback {
+  requestId: string
+  group?: string
+  /** As far as JSON can hold it; left out otherwise. */
+  context?: unknown
+  trackId: number
+  role: Role
+  overlap?: Overlap
+  priority: number
+  volume: number
+  gain: number
+  loudness?: LoudnessOptions | false
+  /** A URL, or an absolute path. */
+  audioUrl?: string
+  /** In place of `audioUrl`: the bytes in base64. */
+  audio?: string
+  contentType?: string
+  headers?: Record<string, string>
+  startMs: number
+  durationMs?: number
+  /** The passes that are left, this one included. */
+  loop: boolean | number
+  fadeInMs?: number
+  fadeOutMs: number
+  /** What is left of it. */
+  queueTimeoutMs?: number
+  state: PlaybackInfo['state']
+  /** Only while it waits in line. */
+  queuePosition?: number
+  /** Its place in its source. */
+  positionMs: number
+  /** How much of it was heard. */
+  heardMs: number
+  /** Fades under way, by the time that was heard of it. */
+  ramps?: { volume?: DescribedRamp; rise?: DescribedRamp; cross?: DescribedRamp; stop?: DescribedRamp }
+  /** Why it is being stopped. */
+  stopReason?: string
+}
+
+/** A level that changes from `from` to `to`, beginning when `atMs` of the playback were heard. */
+export interface DescribedRamp {
+  from: number
+  to: number
+  atMs: number
+  lengthMs: number
+  curve?: 'equalPower'
+}
+
+export interface DescribedTrack {
+  trackId: number
+  volume: number
+  gain: number
+  pan: number
+  muted: boolean
+  /** The rest of a fade to `volume` and `gain`. */
+  volumeFade?: { from: number; restMs: number }
+  /** The rest of a fade to `pan`, from these levels of the left and the right channel. */
+  panFade?: { from: [number, number]; restMs: number }
+}
+
+export interface UnrestorablePlayback {
+  requestId: string
+  /**
+   * - `stream`: of createStream, a Readable, an iterable, a Blob or a Response;
+   * - `voice`: a voice that was listened to;
+   * - `tooLarge`: bytes of more than `maxBufferBytes`;
+   * - `clipClosed`: a clip of bytes that was closed;
+   * - `duplicate`: it fades out, and a newer playback has its `requestId`.
+   */
+  reason: 'stream' | 'voice' | 'tooLarge' | 'clipClosed' | 'duplicate'
+  positionMs: number
+  heardMs: number
+}
+
 export interface MuteRequest {
   /** 0–65,535. */
   trackId: number
@@ -1541,7 +1716,7 @@ export interface VolumeRequest extends Target {
 export interface StopTarget extends Target {
   /**
    * The `reason` of the `stopped` event; default `'stopped'`. The session's own reasons are `'replaced'`, `'aborted'`,
-   * `'destroyed'`, `'interrupted'`, `'unpublished'` and `'closed'`.
+   * `'destroyed'`, `'interrupted'`, `'unpublished'`, `'handedOver'` and `'closed'`.
    */
   reason?: string | undefined
   /** The duration of the fade-out, in ms; 0–86,400,000, default 5. */

@@ -103,6 +103,16 @@ export declare class NativeSession {
   setVolume(request: NativeVolume): Array<string>
   /** Moves a playback in its queue. Returns false if it is not queued. */
   move(request: NativeMove): boolean
+  /** Returns the state from which another session can go on. Files in memory of at most `max_bytes` are copied. */
+  snapshot(maxBytes: number): NativeSnapshot
+  /** Fades everything out, `after_ms` from now, and returns the state at that sample. */
+  handOver(afterMs: number, fadeMs: number, maxBytes: number): NativeSnapshot
+  /** Hands over once another session takes this one's place in the room. */
+  handOverWhenReplaced(handsOver: boolean): void
+  /** Returns the state that was handed over so, once. */
+  takeHandedOver(maxBytes: number): NativeSnapshot | null
+  /** Goes on with the fades of a track, with the first playback on it that goes on. */
+  goOnFading(trackId: number, fades: Array<NativeTrackFade>): void
   playbacks(): Array<NativePlayback>
   stats(): NativeStats
   /** Returns the number of samples that the `memory` output has so far, of all channels. */
@@ -259,6 +269,21 @@ export interface NativeClipSource {
   minFetchBytesPerSecond: number
   /** Default: that of the process. */
   network?: NativeNetwork
+}
+
+/** The way in which a playback goes on. */
+export interface NativeContinued {
+  /** The place in its source. */
+  fromMs: number
+  /** It waits in line, if its track is occupied. */
+  waits: boolean
+  paused: boolean
+  /** The time for which it does not start. */
+  holdMs: number
+  /** The length of its rise from silence. */
+  fadeInMs: number
+  voice?: NativeVoiceState
+  stopReason?: string
 }
 
 export interface NativeDuck {
@@ -427,6 +452,8 @@ export interface NativePlay {
   stallTimeoutMs?: number
   /** Unchanged if missing. */
   loudness?: NativeLoudness
+  /** The way in which it goes on, if another session has accepted it before. */
+  continued?: NativeContinued
 }
 
 export interface NativePlayback {
@@ -437,6 +464,27 @@ export interface NativePlayback {
   state: string
   positionMs: number
   queuePosition?: number
+}
+
+export interface NativePlaybackSnapshot {
+  /** The number in its events. */
+  playback: number
+  state: string
+  /** It waits in line, also if it is paused there. */
+  waits: boolean
+  positionMs: number
+  /** The passes that are left; no limit if missing. */
+  passes?: number
+  fadeOutMs: number
+  volume: number
+  priority: number
+  queueTimeoutMs: number
+  voice?: NativeVoiceState
+  stopReason?: string
+  /** The size of its source, if that is a file in memory. */
+  bytes?: number
+  /** That file, unless it is too large. */
+  audio?: Uint8Array
 }
 
 export interface NativePrebuffer {
@@ -475,6 +523,15 @@ export interface NativeProcessStats {
   clipBytes: number
 }
 
+/** A ramp, in ms of what was played of its playback. */
+export interface NativeRamp {
+  from: number
+  to: number
+  atMs: number
+  lengthMs: number
+  equalPower: boolean
+}
+
 export interface NativeRefusal {
   code: string
   message: string
@@ -492,6 +549,12 @@ export interface NativeRpc {
   code?: number
   message?: string
   data?: string
+}
+
+export interface NativeSnapshot {
+  atMs: number
+  playbacks: Array<NativePlaybackSnapshot>
+  tracks: Array<NativeTrackSettings>
 }
 
 export interface NativeStats {
@@ -561,10 +624,26 @@ export interface NativeTrack {
   publishAtOnce: boolean
 }
 
+/** The rest of a fade of a track's volume, or of its two sides. */
+export interface NativeTrackFade {
+  /** One level, or those of the left and the right channel. */
+  from: Array<number>
+  restMs: number
+}
+
 /** The overlap rule of one track. */
 export interface NativeTrackOverlap {
   trackId: number
   overlap: string
+}
+
+export interface NativeTrackSettings {
+  trackId: number
+  volume: number
+  gain: number
+  pan: number
+  muted: boolean
+  fades: Array<NativeTrackFade>
 }
 
 export interface NativeTrackStats {
@@ -582,6 +661,15 @@ export interface NativeTrackVolume {
   volume?: number
   gain?: number
   fadeMs: number
+}
+
+/** The state of a voice. */
+export interface NativeVoiceState {
+  heardMs: number
+  volume: NativeRamp
+  rise: NativeRamp
+  cross?: NativeRamp
+  stop?: NativeRamp
 }
 
 export interface NativeVoiceStats {

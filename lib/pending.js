@@ -55,6 +55,11 @@ class Pending {
     return this.#latest.get(requestId)
   }
 
+  /** Returns the kept request of a playback and the fields that are only copied into its events: `{ request, given }`. */
+  requested(playback) {
+    return this.#playbacks.get(playback)
+  }
+
   /** Returns the fields of a playback's request that are only copied into its events. */
   given(playback) {
     return this.#playbacks.get(playback)?.given

@@ -11,6 +11,7 @@ const { AudioServer } = require('./audio-server')
 const { SpeakerAudioStream } = require('./audio-stream')
 const { bell, listen } = require('./bell')
 const { nativeClip } = require('./clip')
+const { describe, describedOptions, keptRequest } = require('./description')
 const log = require('./log')
 const { provideToken } = require('./livekit/provide-token')
 const { Rpc } = require('./livekit/rpc')
@@ -37,6 +38,12 @@ class SpeakerSession extends EventEmitter {
   #onDuplicate
   #loudness
   #recorder
+  /** The options that its description holds. */
+  #options
+  /** The hand-over that waits for another session to take this one's place: `{ settings, requests, resolve, reject }`. */
+  #handOver
+  /** The promises of adopted playbacks. */
+  #adopted = []
   /** Set on the manual clock. */
   #hint
   #pending = new Pending(this)
@@ -56,6 +63,7 @@ class SpeakerSession extends EventEmitter {
     useEnvironment(checked.network)
     this.#output = { ...checked.output, onFrame: options.output.onFrame, token: options.output.token }
     if (checked.output.clock === 'manual') this.#hint = new ManualClockHint()
+    this.#options = describedOptions(options)
     this.#onDuplicate = checked.onDuplicate
     this.#loudness = checked.loudness
     this.#native = taken(NativeSession.open(checked, bell))
@@ -218,6 +226,42 @@ class SpeakerSession extends EventEmitter {
     return { interrupted: interrupted.map(({ state, queuePosition, ...stopped }) => stopped), ...details }
   }
 
+  describe(options) {
+    const settings = check.describeOptions(options)
+    return this.#described(this.#native.snapshot(settings.maxBufferBytes), settings)
+  }
+
+  async handOver(options) {
+    const { fadeMs, afterMs, whenReplaced, maxBufferBytes } = check.handOverOptions(options)
+    if (whenReplaced) return this.#handOverWhenReplaced(maxBufferBytes)
+    const handOver = { atMs: Date.now() + afterMs, afterMs, fadeMs }
+    const stop = { reason: 'handedOver', afterMs, fadeOutMs: fadeMs }
+    return this.#described(this.#recorded('interrupt', stop, () => this.#native.handOver(afterMs, fadeMs, maxBufferBytes)), { maxBufferBytes, handOver })
+  }
+
+  adopt(description) {
+    return this.#adopt(check.description(description))
+  }
+
+  static restore(description, options) {
+    const checked = check.description(description)
+    const { channels, ...described } = checked.options
+    const output = options?.output
+    const isObject = typeof output === 'object' && output !== null
+    const session = new this({ ...described, ...options, output: isObject ? { ...output, channels: output.channels ?? channels } : output })
+    try {
+      session.#adopt(checked)
+    } catch (error) {
+      quiet(session.close())
+      throw error
+    }
+    return session
+  }
+
+  get adopted() {
+    return [...this.#adopted]
+  }
+
   static configure(options) {
     configure(check.processOptions(options))
   }
@@ -351,6 +395,7 @@ class SpeakerSession extends EventEmitter {
     } finally {
       recorded = this.#endRecording()
       log.remove(this.id)
+      this.#handOver?.reject(new SpeakerError('ERR_CLOSED', 'Expected an open session for handOver but it is closed'))
       // The last frames came before the answer.
       for (const tap of this.#taps.values()) tap.push(null)
       this.#server?.close()
@@ -390,6 +435,58 @@ class SpeakerSession extends EventEmitter {
       stats: (trackId) => this.#native.trackStats(trackId),
       tap: (options) => this.tap(options)
     }
+  }
+
+  #described(snapshot, settings, requests = (playback) => this.#pending.requested(playback)) {
+    return describe(this.#options, snapshot, requests, settings)
+  }
+
+  /** Resolves once another session has taken this one's place in the room. */
+  #handOverWhenReplaced(maxBufferBytes) {
+    this.#expectOutput('livekit', 'handOver')
+    if (this.#handOver) throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', 'Expected one handOver at a time but received a second')
+    this.#native.handOverWhenReplaced(true)
+    return new Promise((resolve, reject) => (this.#handOver = { maxBufferBytes, requests: new Map(), resolve, reject }))
+  }
+
+  /** Settles a hand-over that waits, if what happened was the one that it waits for. */
+  #endHandOver() {
+    const snapshot = this.#handOver && this.#native.takeHandedOver(this.#handOver.maxBufferBytes)
+    if (!snapshot) return
+    const { maxBufferBytes, requests, resolve } = this.#handOver
+    this.#handOver = undefined
+    resolve(this.#described(snapshot, { maxBufferBytes }, (playback) => requests.get(playback)))
+  }
+
+  #adopt({ playbacks, tracks, handOver }) {
+    if (this.#recorder) {
+      const message = "Expected a session without `record` for what goes on, which can't be replayed, but received one with it"
+      throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', message)
+    }
+    for (const { request: { requestId } } of playbacks) {
+      if (this.#pending.latest(requestId)) throw invalidArgument('requestIds that are not live', 'adopt', requestId)
+    }
+    tracks.forEach((track) => this.#adoptTrack(track))
+    const isManual = this.#output.clock === 'manual'
+    const holdMs = handOver && !isManual ? Math.min(Math.max(handOver.atMs - Date.now(), 0), handOver.afterMs) : 0
+    const adopted = playbacks.map(({ request, continued }) => {
+      try {
+        const checked = { ...request, continued: { ...continued, holdMs, fadeInMs: handOver?.fadeMs ?? 0 } }
+        return this.#result(taken(this.#play(checked), 'adopt'), checked, this.adopt)
+      } catch (error) {
+        return refused(error)
+      }
+    })
+    this.#adopted.push(...adopted)
+    return adopted
+  }
+
+  #adoptTrack({ trackId, volume, gain, pan, muted, volumeFade, panFade }) {
+    taken(this.#native.setTrackVolume(trackId, { volume, gain, fadeMs: 0 }), 'adopt')
+    const isStereo = this.#output.channels === 2
+    if (isStereo) this.#native.setTrackPan(trackId, pan, 0)
+    this.#native.goOnFading(trackId, [volumeFade, isStereo ? panFade : undefined].filter((fade) => fade))
+    if (muted) this.#native.setMuted(trackId, true)
   }
 
   #play(request) {
@@ -451,11 +548,13 @@ class SpeakerSession extends EventEmitter {
   }
 
   /** Returns the promise of a request that was accepted; its stack trace begins at `caller`. */
-  #result(accepted, { signal, group, context }, caller) {
+  #result(accepted, checked, caller) {
+    const { signal, group, context } = checked
     const { requestId } = accepted
     this.#hint?.waits()
     const waiting = this.#pending.addPlayback(accepted, given({ group, context }))
     waiting.trace = traceFrom(caller)
+    waiting.request = keptRequest({ ...checked, requestId })
     onAbort(signal, waiting.promise, () => this.#stopOne(requestId, waiting.promise, 'aborted'))
     return quiet(waiting.promise)
   }
@@ -539,6 +638,7 @@ class SpeakerSession extends EventEmitter {
   #event({ type, playback, cause, mark, ...details }) {
     if (DATA_EVENTS.includes(type) && this.listenerCount(type) === 0) this.#hear()
     const event = { ...details, ...this.#pending.given(playback) }
+    if (event.reason === 'handedOver') this.#handOver?.requests.set(playback, this.#pending.requested(playback))
     try {
       if (type === 'stopped') this.#recorder?.stopped(event.reason)
       this.#emit(type, event)
@@ -548,7 +648,10 @@ class SpeakerSession extends EventEmitter {
       else if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, { ...event, cause })
       else if (type === 'mark') this.#pending.reach(mark, { name: event.name, atMs: event.atMs })
       else if (type === 'participantLeft') this.#rpc.left(event.participant.identity)
-      else if (type === 'disconnected') this.#rpc.end(event.reason)
+      else if (type === 'disconnected') {
+        this.#rpc.end(event.reason)
+        this.#endHandOver()
+      }
     }
   }
 

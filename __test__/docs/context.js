@@ -86,6 +86,7 @@ const pages = {
     streamSid: 'string',
     headers: 'Record<string, string>'
   },
+  'index.d.ts': { fs: "typeof import('node:fs')", successor: "import('node:child_process').ChildProcess", description: "import('speaker-session').SessionDescription" },
   'lib/testing/index.d.ts': {
     ...Object.fromEntries(['testSession', 'tone', 'finish', 'tonesIn', 'flakyServer'].map((name) => [name, `typeof import('speaker-session/testing').${name}`])),
     t: '{ after(end: () => unknown): void }'

@@ -40,7 +40,7 @@ const COMPILED_ONLY = {
 /** Snippets that go on until the session is closed. */
 const ENDLESS = /for await \(.* of (?:voice|session\.(?:tap\(\{ sampleRate|listen))/
 /** Snippets that need a room. */
-const IN_A_ROOM = /unpublish\(|setAttributes|setMetadata|setName|sendData|sendText|Rpc|\.listen\(|participants\(\)|liveKitFromEnv|wss:/
+const IN_A_ROOM = /unpublish\(|setAttributes|setMetadata|setName|sendData|sendText|Rpc|\.listen\(|whenReplaced|participants\(\)|liveKitFromEnv|wss:/
 
 describe('the snippets of the documentation', () => {
   it('compile in strict mode', () => {
@@ -203,6 +203,9 @@ async function values({ SpeakerSession, isInRoom, uses, room, speechUrl }) {
     lamp: { on() {} },
     ends,
     t: { after: (end) => ends.push(end) },
+    fs: require('node:fs'),
+    successor: { send() {} },
+    description: session.describe(),
     ...testing,
     pipeline,
     once,

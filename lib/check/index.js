@@ -2,8 +2,9 @@
 
 // Validates every argument of the public API and turns it into what the addon takes.
 
+const description = require('./description')
 const options = require('./options')
 const requests = require('./requests')
 const targets = require('./targets')
 
-module.exports = { ...options, ...requests, ...targets }
+module.exports = { ...description, ...options, ...requests, ...targets }

@@ -8,6 +8,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::output::NativeLink;
+use super::snapshot::NativeContinued;
 use crate::audio::{Samples, from_ms, to_ms};
 use crate::error::{Code, SpeakerError};
 use crate::mixer::{Role, TrackVolume};
@@ -44,6 +45,8 @@ pub struct NativePlay {
     pub stall_timeout_ms: Option<f64>,
     /// Unchanged if missing.
     pub loudness: Option<NativeLoudness>,
+    /// The way in which it goes on, if another session has accepted it before.
+    pub continued: Option<NativeContinued>,
 }
 
 /// The wanted loudness of a source.
@@ -242,6 +245,16 @@ pub fn overlap_of(name: &str) -> Overlap {
     }
 }
 
+pub fn state_of(phase: Phase, is_paused: bool) -> &'static str {
+    match phase {
+        _ if is_paused => "paused",
+        Phase::Queued => "queued",
+        Phase::Loading => "loading",
+        Phase::Playing => "playing",
+        Phase::Stopping => "stopping",
+    }
+}
+
 fn name_of(role: Role) -> &'static str {
     ROLES.into_iter().find(|(_, known)| *known == role).map_or("", |(name, _)| name)
 }
@@ -298,7 +311,7 @@ impl NativePlay {
     pub fn into_core(self, origin: Origin) -> PlayRequest {
         let start = from_ms(self.start_ms);
         let section = Section {
-            from: start,
+            from: self.continued.as_ref().map_or(start, |continued| from_ms(continued.from_ms)),
             start,
             end: self.duration_ms.map_or(Samples::MAX, |ms| start + from_ms(ms)),
             passes: self.passes.map_or(u64::MAX, u64::from),
@@ -322,6 +335,7 @@ impl NativePlay {
             fade_in: from_ms(self.fade_in_ms),
             stall_timeout: self.stall_timeout_ms.map(from_ms),
             source,
+            continued: self.continued.map(Into::into),
         }
     }
 }
@@ -376,19 +390,12 @@ impl From<SpeakerError> for NativeRefusal {
 
 impl From<PlaybackInfo> for NativePlayback {
     fn from(info: PlaybackInfo) -> Self {
-        let state = match info.phase {
-            _ if info.is_paused => "paused",
-            Phase::Queued => "queued",
-            Phase::Loading => "loading",
-            Phase::Playing => "playing",
-            Phase::Stopping => "stopping",
-        };
         Self {
             request_id: info.request_id.to_string(),
             group: info.group.as_deref().map(str::to_owned),
             track_id: info.track,
             role: name_of(info.role).to_owned(),
-            state: state.to_owned(),
+            state: state_of(info.phase, info.is_paused).to_owned(),
             position_ms: to_ms(info.position),
             queue_position: info.queue_position.map(|position| position as u32),
         }

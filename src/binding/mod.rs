@@ -15,6 +15,7 @@ mod output;
 mod probe;
 mod question;
 mod recorder;
+mod snapshot;
 mod stream;
 mod tap;
 mod voice;
@@ -53,6 +54,7 @@ use options::NativeOptions;
 use outgoing::{Outgoing, OutgoingKind, Serialized};
 use question::PendingQuestion;
 use recorder::NativeRecorder;
+use snapshot::{NativeSnapshot, NativeTrackFade};
 use stream::{NativeEncoding, NativeStream};
 use tap::{NativeTap, NativeTapOptions};
 use voice::NativeVoice;
@@ -419,6 +421,38 @@ impl NativeSession {
     #[napi(js_name = "move")]
     pub fn move_to(&self, request: NativeMove) -> bool {
         self.handle.move_to(&request.request_id, request.queue_position as usize)
+    }
+
+    /// Returns the state from which another session can go on. Files in memory of at most `max_bytes` are copied.
+    #[napi]
+    pub fn snapshot(&self, max_bytes: f64) -> NativeSnapshot {
+        NativeSnapshot::new(self.handle.snapshot(), max_bytes)
+    }
+
+    /// Fades everything out, `after_ms` from now, and returns the state at that sample.
+    #[napi]
+    pub fn hand_over(&self, after_ms: f64, fade_ms: f64, max_bytes: f64) -> NativeSnapshot {
+        NativeSnapshot::new(self.handle.hand_over(from_ms(after_ms), from_ms(fade_ms)), max_bytes)
+    }
+
+    /// Hands over once another session takes this one's place in the room.
+    #[napi]
+    pub fn hand_over_when_replaced(&self, hands_over: bool) {
+        self.handle.hand_over_when_replaced(hands_over);
+    }
+
+    /// Returns the state that was handed over so, once.
+    #[napi]
+    pub fn take_handed_over(&self, max_bytes: f64) -> Option<NativeSnapshot> {
+        self.handle.take_handed_over().map(|snapshot| NativeSnapshot::new(snapshot, max_bytes))
+    }
+
+    /// Goes on with the fades of a track, with the first playback on it that goes on.
+    #[napi]
+    pub fn go_on_fading(&self, track_id: u32, fades: Vec<NativeTrackFade>) {
+        for fade in fades {
+            self.handle.add_track_fade(track_id, fade.into());
+        }
     }
 
     #[napi]

@@ -12,7 +12,7 @@ use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
 use crate::metrics::METRICS;
-use crate::mixer::TrackVolume;
+use crate::mixer::{TrackFade, TrackVolume};
 use crate::output::{
     AudioReader, Backlog, DataInterest, Description, ListenFailure, ListenRequest, Listening, OutgoingData,
     OutputOptions, Participant, PcmFormat, PcmSink, TapRequest, TapTarget,
@@ -20,8 +20,8 @@ use crate::output::{
 use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::scope::Scope;
 use crate::session::{
-    Accepted, Clock, ConnectionState, Interrupted, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats,
-    StopRequest, TapOf, Target, Ticket, TrackStats, WallTime, Work,
+    Accepted, Clock, ConnectionState, Interrupted, Options, PlayRequest, PlaybackInfo, RequestId, Session, Snapshot,
+    Stats, StopRequest, TapOf, Target, Ticket, TrackStats, WallTime, Work,
 };
 use crate::source::{self, DriverNotifier, FetchLimits, Opening, Origin, PipeWriter};
 use crate::sync::{Mutex, MutexGuard};
@@ -284,6 +284,31 @@ impl Handle {
     /// See [`Session::move_to`].
     pub fn move_to(&self, request_id: &str, queue_position: usize) -> bool {
         self.with(|session, at| session.move_to(request_id, queue_position, at)).unwrap_or(false)
+    }
+
+    /// See [`Session::snapshot`].
+    pub fn snapshot(&self) -> Snapshot {
+        self.with(|session, at| session.snapshot(0, at)).unwrap_or_default()
+    }
+
+    /// See [`Session::hand_over`].
+    pub fn hand_over(&self, after: Samples, fade: Samples) -> Snapshot {
+        self.with(|session, at| session.hand_over(after, fade, at)).unwrap_or_default()
+    }
+
+    /// See [`Session::hand_over_when_replaced`].
+    pub fn hand_over_when_replaced(&self, hands_over: bool) {
+        let _ = self.with(|session, _| session.hand_over_when_replaced(hands_over));
+    }
+
+    /// See [`Session::take_handed_over`].
+    pub fn take_handed_over(&self) -> Option<Snapshot> {
+        self.with(|session, _| session.take_handed_over()).unwrap_or_default()
+    }
+
+    /// See [`Session::add_track_fade`].
+    pub fn add_track_fade(&self, track: u32, fade: TrackFade) {
+        let _ = self.with(|session, _| session.add_track_fade(track, fade));
     }
 
     /// See [`Session::playbacks`].

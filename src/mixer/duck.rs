@@ -57,6 +57,14 @@ impl Ducking {
         }
     }
 
+    /// Sets the highest role that sounds, and each level to where it goes: what sounded before is not known.
+    pub fn settle(&mut self, highest: Option<Role>) {
+        let Some(Duck { level, .. }) = self.duck else { return };
+        for (role, ramp) in Role::ALL.into_iter().zip(&mut self.levels) {
+            *ramp = Ramp::flat(if highest > Some(role) { level } else { 1.0 });
+        }
+    }
+
     /// Returns the level of a role over the session's time.
     pub fn level(&self, role: Role) -> Ramp {
         self.levels[role as usize]

@@ -4,6 +4,7 @@
 //! has grown it allocates for two things: a stream's first sample over full scale, and a clip whose samples can't be handed over as they
 //! are. The voices belong to the session and are passed to the mixer.
 
+mod continuation;
 mod crossfade;
 mod declick;
 mod duck;
@@ -19,16 +20,17 @@ mod voice;
 
 use crate::audio::{FRAME, LOOK_AHEAD, Samples};
 
+pub use continuation::Continuation;
 use duck::Ducking;
 pub use duck::{Duck, Role};
 pub use event::{MixerEvent, MixerEventKind};
 use limiter::Limiter;
-pub use ramp::Ramp;
+pub use ramp::{Curve, Ramp};
 use scratch::{Content, MixBuffers};
 pub use scratch::{Frame, Part, Scratch, Stem};
 use sum::Sum;
 use track::Tracks;
-pub use track::{TrackCounts, TrackVolume};
+pub use track::{TrackCounts, TrackFade, TrackSettings, TrackVolume};
 use voice::Boundary;
 pub use voice::{End, PlaybackId, Voice, Written};
 
@@ -152,6 +154,16 @@ impl Mixer {
     /// [`set_volume`](Self::set_volume) does.
     pub fn set_pan(&mut self, track: u32, pan: f32, fade: Samples) {
         self.tracks.set_pan(track, pan, fade, self.now);
+    }
+
+    /// Returns the settings of all tracks that were used or set, with what is left of their fades after `after` more samples.
+    pub fn track_settings(&self, after: Samples) -> Vec<TrackSettings> {
+        self.tracks.settings(self.now + after)
+    }
+
+    /// Goes on with a fade of a track's volume or pan that began in another session.
+    pub fn go_on_fading(&mut self, track: u32, fade: TrackFade) {
+        self.tracks.go_on_fading(track, fade, self.now);
     }
 
     /// Returns true if a track is muted in the mix.
@@ -347,6 +359,11 @@ impl Mixer {
         };
         let content = if passes { content } else { Content::Other };
         scratch.keep(id, *filled, stream.sounding, content, is_lent);
+    }
+
+    /// Ducks at once as for these voices, which all go on from another session.
+    pub fn settle_ducking<V: AsMut<Voice>>(&mut self, voices: &mut [V]) {
+        self.ducking.settle(voices.iter_mut().map(|voice| voice.as_mut().role).max());
     }
 
     /// Updates ducking. Every playback that is not paused ducks the lower roles, even while it is quiet or its source is late, so that

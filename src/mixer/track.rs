@@ -32,6 +32,41 @@ pub struct TrackCounts {
     pub is_muted: bool,
 }
 
+/// The settings of a track, with the fades under way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrackSettings {
+    /// Its number.
+    pub id: u32,
+    /// Linear; the target of a fade.
+    pub volume: f32,
+    /// Linear, on top of it.
+    pub gain: f32,
+    /// From -1, left, to 1, right; the target of a fade.
+    pub pan: f32,
+    /// It is muted in the mix.
+    pub is_muted: bool,
+    /// The fade of volume and gain.
+    pub level_fade: Option<TrackFade>,
+    /// The fade of the pan.
+    pub pan_fade: Option<TrackFade>,
+}
+
+impl TrackSettings {
+    /// Returns the settings of a track that nobody has changed.
+    pub fn new(id: u32) -> Self {
+        Self { id, volume: 1.0, gain: 1.0, pan: 0.0, is_muted: false, level_fade: None, pan_fade: None }
+    }
+}
+
+/// The rest of a fade of a track: from these levels to those that are set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TrackFade {
+    /// Of volume and gain in one.
+    Level(f32, Samples),
+    /// Of the left and the right channel.
+    Sides([f32; 2], Samples),
+}
+
 struct Track {
     counts: TrackCounts,
     /// Volume and gain in one.
@@ -94,6 +129,38 @@ impl Tracks {
         let track = self.of(id);
         let levels = [1.0 - pan, 1.0 + pan].map(|level| level.min(1.0));
         track.sides = [0, 1].map(|side| track.toward(track.sides[side], levels[side], now, fade));
+    }
+
+    /// Returns the settings of all tracks, in order, with what is left of their fades at `now`.
+    pub fn settings(&self, now: Samples) -> Vec<TrackSettings> {
+        let each = |id: u32, track: &Track| {
+            let Track { counts, level, sides, .. } = track;
+            let rest = |ramp: &Ramp| ramp.end().saturating_sub(now);
+            let side_rest = rest(&sides[0]).max(rest(&sides[1]));
+            TrackSettings {
+                id,
+                volume: counts.volume,
+                gain: counts.gain,
+                pan: sides[1].to - sides[0].to,
+                is_muted: counts.is_muted,
+                level_fade: (rest(level) > 0).then(|| TrackFade::Level(level.level(now), rest(level))),
+                pan_fade: (side_rest > 0)
+                    .then(|| TrackFade::Sides([0, 1].map(|side| sides[side].level(now)), side_rest)),
+            }
+        };
+        self.0.iter().map(|(id, track)| each(*id, track)).collect()
+    }
+
+    /// Goes on at `now` with the rest of a fade that began in another session.
+    pub fn go_on_fading(&mut self, id: u32, fade: TrackFade, now: Samples) {
+        let track = self.of(id);
+        let rest = |from: f32, to: f32, length| Ramp { at: now, length, from, ..Ramp::flat(to) };
+        match fade {
+            TrackFade::Level(from, length) => track.level = rest(from, track.level.to, length),
+            TrackFade::Sides(from, length) => {
+                track.sides = [0, 1].map(|side| rest(from[side], track.sides[side].to, length));
+            }
+        }
     }
 
     /// Returns the levels of the left and the right channel of a track from `now` on; `None` if both are 1.

@@ -10,9 +10,9 @@ use super::{Advance, Clock, Lifecycle, RequestId, Session, WallTime};
 use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
-use crate::mixer::{End, PlaybackId, Ramp, Role, Stem, TrackVolume, Voice};
+use crate::mixer::{Continuation, End, PlaybackId, Ramp, Role, Stem, TrackVolume, Voice};
 use crate::output::{DataInterest, Description, Listening, OutgoingData, TapRequest, TapTarget};
-use crate::source::{Opening, PcmReader, Source};
+use crate::source::{Opening, Origin, PcmReader, Source};
 
 /// A request to play a source. Its values are checked by the caller.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub struct PlayRequest {
     pub stall_timeout: Option<Samples>,
     /// The source.
     pub source: Source,
+    /// The way in which it goes on, if another session has accepted it before. Then it is not subject to the rules of admission and overlap.
+    pub continued: Option<Continued>,
 }
 
 impl PlayRequest {
@@ -62,8 +64,24 @@ impl PlayRequest {
             fade_in: 0,
             stall_timeout: None,
             source,
+            continued: None,
         }
     }
+}
+
+/// The way in which a playback goes on that another session has accepted.
+#[derive(Debug, Clone, Default)]
+pub struct Continued {
+    /// It waits in line, if its track is occupied.
+    pub waits: bool,
+    /// It is paused.
+    pub is_paused: bool,
+    /// The time for which it does not start; not on the manual clock.
+    pub hold: Samples,
+    /// The state of its voice, if it has sounded.
+    pub voice: Option<Continuation>,
+    /// The reason of its stop, if it fades out.
+    pub stop_reason: Option<Arc<str>>,
 }
 
 /// A request to stop playbacks.
@@ -137,7 +155,8 @@ impl Session {
         let PlayRequest { request_id, track, role, stop_other, priority, volume, fade_in, source, .. } = request;
         let name = request_id.map_or_else(|| self.playbacks.generate_name(), RequestId::from);
         let live = self.playbacks.find(&name);
-        if live.is_some() && self.options.policy.on_duplicate == OnDuplicate::Fail {
+        let is_continued = request.continued.is_some();
+        if live.is_some() && (is_continued || self.options.policy.on_duplicate == OnDuplicate::Fail) {
             let message = format!("Expected a requestId that is not live for playAudio but received \"{name}\"");
             return Err(SpeakerError::new(Code::DuplicateRequest, message));
         }
@@ -164,6 +183,17 @@ impl Session {
             start_deadline: None,
             is_stream,
             asked: self.wall(),
+            passes: source.section.passes,
+            fade_out: source.section.fade_out,
+            file: match &source.origin {
+                Origin::Bytes(file) => Some(file.clone()),
+                _ => None,
+            },
+            held_until: match &request.continued {
+                Some(continued) if !self.is_eager() => WallTime(self.wall.0 + continued.hold),
+                _ => WallTime(0),
+            },
+            continued: request.continued.map(Arc::new),
         };
         let accepted = Accepted { request_id: name.clone(), id: kept.id };
         self.counts.requests += 1;
@@ -172,7 +202,15 @@ impl Session {
             self.note_end(&kept, EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0, unheard_ms: 0.0 });
             return Ok(accepted);
         }
-        match admit(&self.playbacks, &self.options.policy, &kept, stop_other, live) {
+        let admission = match &kept.continued {
+            Some(continued) => {
+                let is_occupied = self.playbacks.is_active(track) || self.playbacks.lines.contains_key(&track);
+                Ok(Admission { displaces: None, waits: continued.waits && is_occupied })
+            }
+            None => admit(&self.playbacks, &self.options.policy, &kept, stop_other, live),
+        };
+        let (id, is_paused) = (kept.id, kept.continued.as_ref().is_some_and(|continued| continued.is_paused));
+        match admission {
             Ok(Admission { displaces, waits }) => {
                 let mode = match self.options.policy.crossfade {
                     samples if samples > 0 && !stop_other => StopMode::Cross(samples),
@@ -183,6 +221,9 @@ impl Session {
                 let (_, tracks) = self.stop_all(displaced, "replaced", mode);
                 let queue_timeout = request.queue_timeout.unwrap_or(self.options.policy.queue_timeout);
                 self.enter(kept, source, waits, queue_timeout);
+                if is_paused && self.set_paused(id, true) {
+                    self.update_line(track);
+                }
                 // Only now, with the successor in its place: a replaced playback may wait for that.
                 tracks.into_iter().for_each(|track| self.advance_line(track));
                 self.open_output();
@@ -262,6 +303,11 @@ impl Session {
         ids
     }
 
+    /// Stops each with a fall that begins `after` samples from now; unlike [`stop`](Self::stop) for exactly these.
+    pub(super) fn stop_these(&mut self, ids: Vec<PlaybackId>, reason: &str, after: Samples, length: Samples) {
+        self.stop_each(ids, reason, StopMode::Fade { after, length });
+    }
+
     fn stop_each(&mut self, ids: Vec<PlaybackId>, reason: &str, mode: StopMode) -> Vec<PlaybackInfo> {
         let (stopped, tracks) = self.stop_all(ids, reason, mode);
         tracks.into_iter().for_each(|track| self.advance_line(track));
@@ -318,10 +364,10 @@ impl Session {
             return Some((info, request.track, is_new));
         }
         let (request, info, garbage) = self.playbacks.take_unstarted(id)?;
-        let position_ms = to_ms(info.position);
+        let (duration_ms, position_ms) = (to_ms(request.played_before()), to_ms(info.position));
         self.outbox.garbage.push(garbage);
         let reason = reason.to_owned();
-        self.note_end(&request, EventKind::Stopped { reason, duration_ms: 0.0, position_ms, unheard_ms: 0.0 });
+        self.note_end(&request, EventKind::Stopped { reason, duration_ms, position_ms, unheard_ms: 0.0 });
         Some((info, request.track, true))
     }
 
@@ -833,6 +879,11 @@ impl Session {
         voice.report_every = self.options.progress_interval;
         voice.lead = lead;
         voice.stall_timeout = if request.stall_timeout > 0 { request.stall_timeout } else { Samples::MAX };
+        if let Some(before) = request.continued.as_ref().and_then(|continued| continued.voice) {
+            // Its volume may have been changed since.
+            let volume = if before.volume.to == request.volume { before.volume } else { Ramp::flat(request.volume) };
+            voice.go_on(&Continuation { volume, fade_in: before.fade_in.max(EDGE), ..before });
+        }
         voice
     }
 }

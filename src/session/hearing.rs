@@ -95,18 +95,28 @@ impl Session {
         refused.into_iter().for_each(|id| self.fail_unstarted(id, error.clone()));
     }
 
-    /// Fails every live playback of some tracks. One that was stopped before only has its fade cut short.
+    /// Fails every live playback of some tracks, as [`end_tracks`](Self::end_tracks) ends them.
     pub(super) fn fail_tracks(&mut self, is_meant: impl Fn(&Self, u32) -> bool, error: &SpeakerError) {
+        self.end_tracks(is_meant, |duration_ms, position_ms, unheard_ms| {
+            let SpeakerError { code, message, cause } = error.clone();
+            EventKind::Failed { code, message, cause, duration_ms, position_ms, unheard_ms }
+        });
+    }
+
+    /// Ends every live playback of some tracks at once, with the event that `end` makes of its duration, its position and the part of it that
+    /// nobody could hear, in ms. One that was stopped before only has its fade cut short.
+    pub(super) fn end_tracks(
+        &mut self,
+        is_meant: impl Fn(&Self, u32) -> bool,
+        end: impl Fn(f64, f64, f64) -> EventKind,
+    ) {
         let tracks = self.playbacks.tracks().into_iter().filter(|track| is_meant(self, *track)).collect();
         for taken in self.playbacks.take(&tracks) {
             let Taken { request, stopped, played, unheard, position, garbage } = taken;
             let (duration_ms, position_ms, unheard_ms) = (to_ms(played), to_ms(position), to_ms(unheard));
             let event = match stopped {
                 Some(reason) => EventKind::Stopped { reason: reason.to_string(), duration_ms, position_ms, unheard_ms },
-                None => {
-                    let SpeakerError { code, message, cause } = error.clone();
-                    EventKind::Failed { code, message, cause, duration_ms, position_ms, unheard_ms }
-                }
+                None => end(duration_ms, position_ms, unheard_ms),
             };
             self.note_end(&request, event);
             self.outbox.garbage.push(garbage);

@@ -20,7 +20,7 @@ pub struct Waiting {
     pub ahead: Option<Loadable>,
     pub is_paused: bool,
     /// Its effective priority: its own, or that of its neighbours if it was moved.
-    class: i32,
+    pub class: i32,
     /// The longest wait, 0 for no limit.
     pub timeout: Samples,
     /// When it expires, in the line's time; while it is paused, the time that was left.
@@ -199,6 +199,15 @@ impl Line {
         assert!(ahead.count() <= 1, "more than one source is open ahead of its turn");
         assert!(self.is_empty() || self.first_reported == self.first(), "the first has no event");
         self.iter().map(|waiting| &waiting.request)
+    }
+
+    /// Returns what is left of a playback's longest wait; 0 for no limit.
+    pub fn wait_left(&self, waiting: &Waiting, wall: WallTime) -> Samples {
+        match waiting.timeout {
+            0 => 0,
+            _ if waiting.is_paused => waiting.deadline.max(1),
+            _ => waiting.deadline.saturating_sub(self.clock.now(wall)).max(1),
+        }
     }
 
     /// Stops or restarts the line's time.

@@ -25,6 +25,7 @@ mod playbacks;
 mod policy;
 mod room_state;
 mod sends;
+mod snapshot;
 mod sources;
 mod tick;
 
@@ -34,15 +35,16 @@ use std::sync::Arc;
 use crate::audio::{Samples, from_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{EventKind, Message};
-use crate::mixer::{Duck, Mixer, MixerEvent, PlaybackId, Routing, TrackCounts};
+use crate::mixer::{Duck, Mixer, MixerEvent, PlaybackId, Routing, TrackCounts, TrackFade};
 use crate::output::{ConnectionStats, Participant};
 use crate::source::PcmReader;
 
-pub use calls::{Accepted, Interrupted, PlayRequest, StopRequest, TapOf};
+pub use calls::{Accepted, Continued, Interrupted, PlayRequest, StopRequest, TapOf};
 pub use outbox::{Open, OutputRequest, Ticket, Work};
 pub use output_state::ConnectionState;
 pub use playbacks::{Phase, PlaybackInfo};
 pub use policy::{OnDuplicate, Overlap, Policy, Target};
+pub use snapshot::{ENDLESS, PlaybackSnapshot, Snapshot};
 pub use tick::{DriverCounts, Pace, Step};
 
 use counts::Counts;
@@ -231,6 +233,12 @@ pub struct Session {
     gapless_joins: Vec<GaplessJoin>,
     /// Events of the mixer that are not handled yet; kept for its capacity.
     mixer_events: Vec<MixerEvent>,
+    /// Fades of tracks that began in another session, and go on with the first playback on their track that does.
+    track_fades: Vec<(u32, TrackFade)>,
+    /// It hands over what plays to the session that takes its place in the room.
+    hands_over: bool,
+    /// The state that it has handed over so.
+    handed_over: Option<Snapshot>,
 }
 
 impl Session {
@@ -256,6 +264,9 @@ impl Session {
             overload: Overload::default(),
             gapless_joins: Vec::new(),
             mixer_events: Vec::new(),
+            track_fades: Vec::new(),
+            hands_over: false,
+            handed_over: None,
         }
     }
 

@@ -9,6 +9,9 @@ use crate::event::EventKind;
 use crate::mixer::End;
 use crate::output::{OutputEvent, Presence, UnheardPolicy};
 
+/// The reason of a room for the loss of a session whose identity another one has taken.
+const REPLACED: &str = "duplicateIdentity";
+
 impl Session {
     /// Handles an event of the output.
     pub fn output_event(&mut self, event: OutputEvent, at: WallTime) {
@@ -161,6 +164,9 @@ impl Session {
         // Disconnect first, so that a request made by an event listener opens a new connection.
         self.output.lost();
         self.room.closed();
+        if reason == REPLACED && std::mem::take(&mut self.hands_over) {
+            self.hand_over_all();
+        }
         self.fail_live(error);
         self.fail_room_calls(error);
         // No track is in the room any more.

@@ -176,6 +176,11 @@ impl OutputState {
         }
     }
 
+    /// Returns the streams that the user muted.
+    pub fn muted_by_user(&self) -> impl Iterator<Item = u32> {
+        self.mutes.iter().copied()
+    }
+
     /// Unpublishes a stream's track, until something is to play on the stream again.
     pub fn unpublish(&mut self, stream: u32, ticket: Ticket, outbox: &mut Outbox) {
         // A fade on a track that the server unpublished stays unheard.

@@ -8,11 +8,11 @@ use super::hearing::Unheard;
 use super::line::{Line, Waiting};
 use super::outbox::Garbage;
 use super::policy::{Overlap, Target};
-use super::{RequestId, WallTime};
+use super::{Continued, RequestId, WallTime};
 use crate::audio::Samples;
 use crate::error::SpeakerError;
 use crate::mixer::{PlaybackId, Role, Voice};
-use crate::source::PcmReader;
+use crate::source::{MemoryFile, PcmReader};
 
 /// The phase of a playback between acceptance and the terminal event; any may be the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,12 +72,27 @@ pub struct Request {
     pub is_stream: bool,
     /// The time of the call.
     pub asked: WallTime,
+    /// The number of times that its source is played.
+    pub passes: u64,
+    /// The length of the fade-out at the end of its source.
+    pub fade_out: Samples,
+    /// Its source, if that is a file in memory.
+    pub file: Option<MemoryFile>,
+    /// The way in which it goes on, if another session has accepted it.
+    pub continued: Option<Arc<Continued>>,
+    /// It does not start before this time.
+    pub held_until: WallTime,
 }
 
 impl Request {
     /// Returns true if it has the level of another from its first sample on, so that they can be joined without a gap.
     pub fn sounds_as(&self, other: &Self) -> bool {
         self.fade_in == 0 && self.volume == other.volume && self.gain == other.gain && self.role == other.role
+    }
+
+    /// Returns the samples of it that were played before this session.
+    pub fn played_before(&self) -> Samples {
+        self.continued.as_ref().and_then(|continued| continued.voice).map_or(0, |voice| voice.played)
     }
 
     pub fn info(
@@ -455,9 +470,9 @@ impl Playbacks {
         }
         let loading = self.loading.extract_if(.., |loading| tracks.contains(&loading.request.track));
         all.extend(loading.map(|Loading { request, source, .. }| Taken {
+            played: request.played_before(),
             request,
             stopped: None,
-            played: 0,
             unheard: 0,
             position: source.position(),
             garbage: source.garbage(),

@@ -118,7 +118,7 @@ impl Session {
             code,
             message,
             cause,
-            duration_ms: 0.0,
+            duration_ms: to_ms(request.played_before()),
             position_ms: to_ms(info.position),
             unheard_ms: 0.0,
         };

@@ -7,7 +7,7 @@ use super::hearing::Unheard;
 use super::line::Waiting;
 use super::outbox::Garbage;
 use super::output_state::Connection;
-use super::playbacks::{Loadable, Loading, Request, Sounding};
+use super::playbacks::{Loadable, Loading, Request, Sounding, Stopping};
 use super::policy::Overlap;
 use super::{Clock, GaplessJoin, Session, Stats, WallTime};
 use crate::audio::{EDGE_FADE, FRAME, LOOK_AHEAD, RINGING, Samples, to_ms};
@@ -79,7 +79,7 @@ impl Session {
         if self.playbacks.are_all_sounding() {
             return self.drain_deadline();
         }
-        self.deadline().into_iter().chain(self.start_deadline()).min()
+        self.deadline().into_iter().chain(self.start_deadline()).chain(self.hold_deadline()).min()
     }
 
     /// Fails playbacks whose wait for their turn has expired.
@@ -126,9 +126,11 @@ impl Session {
     /// Returns the demand on a realtime clock. Requests the streams of playbacks that could start.
     pub fn pace(&mut self) -> Pace {
         let mut starts = false;
-        for loading in self.playbacks.loading.iter().filter(|loading| loading.can_start()) {
+        let wall = self.wall();
+        for loading in self.playbacks.loading.iter().filter(|loading| loading.is_playable()) {
             let stream = self.mixer.stream_of(loading.request.track);
-            starts |= self.output.takes(stream, &mut self.outbox) && !self.output.pauses(stream);
+            let takes = self.output.takes(stream, &mut self.outbox);
+            starts |= takes && loading.can_start(wall) && !self.output.pauses(stream);
         }
         match self.output.connection {
             Connection::Cut { is_halted: true } => Pace::Halt,
@@ -317,7 +319,8 @@ impl Session {
 
     fn can_start(&self) -> bool {
         let is_held = |loading: &Loading| self.output.pauses(self.mixer.stream_of(loading.request.track));
-        self.playbacks.loading.iter().any(|loading| loading.can_start() && !is_held(loading))
+        let wall = self.wall();
+        self.playbacks.loading.iter().any(|loading| loading.can_start(wall) && !is_held(loading))
     }
 
     /// Returns true if no wanted source is loading. A stream whose writer is behind does not count.
@@ -333,6 +336,7 @@ impl Session {
 
     /// Starts, at this sample, every playback that has its turn, can be played from, and whose stream is open.
     fn start_ready(&mut self) {
+        let wall = self.wall();
         let mut index = 0;
         while let Some(loading) = self.playbacks.loading.get(index) {
             let Loadable::Reading(reader) = &loading.source else {
@@ -341,11 +345,12 @@ impl Session {
             };
             let (track, length) = (loading.request.track, reader.remaining());
             let stream = self.mixer.stream_of(track);
-            let is_time = loading.can_start()
+            let is_time = loading.can_start(wall)
                 && loading.source.failure().is_none()
                 && self.output.takes(stream, &mut self.outbox)
                 && !self.output.pauses(stream)
                 && (loading.request.overlap != Overlap::Queue
+                    || loading.request.played_before() > 0
                     || Mixer::may_start(&mut self.playbacks.sounding, track, length));
             if !is_time {
                 index += 1;
@@ -361,8 +366,8 @@ impl Session {
         let track = request.track;
         if reader.remaining() == Some(0) {
             // A source without samples completes and never starts.
-            let event =
-                EventKind::Completed { duration_ms: 0.0, position_ms: to_ms(reader.position()), unheard_ms: 0.0 };
+            let duration_ms = to_ms(request.played_before());
+            let event = EventKind::Completed { duration_ms, position_ms: to_ms(reader.position()), unheard_ms: 0.0 };
             self.outbox.drop_reader(reader);
             self.note_end(&request, event);
             return self.advance_line(track);
@@ -373,7 +378,7 @@ impl Session {
         if let Some(index) = join {
             voice.follow(self.gapless_joins.swap_remove(index).ringing);
         }
-        if request.overlap == Overlap::Mix {
+        if request.overlap == Overlap::Mix || request.played_before() > 0 {
             self.mixer.start::<Sounding>(&mut voice, &mut []);
         } else {
             // The replaced playbacks cross over to it from here on.
@@ -387,19 +392,29 @@ impl Session {
         let id = request.id;
         let mut unheard = Unheard::default();
         let is_heard = self.output.is_heard(self.mixer.stream_of(track)) && !self.mixer.is_muted(track);
-        unheard.mark(is_heard, 0);
+        unheard.mark(is_heard, voice.played());
+        let stop_reason = request.continued.as_ref().and_then(|continued| continued.stop_reason.clone());
+        if stop_reason.is_some() {
+            self.playbacks.release(&request);
+        }
+        if request.continued.is_some() {
+            self.go_on_fading(track);
+        }
         self.playbacks.sounding.push(Sounding {
             request,
             voice,
             sought: None,
             flushing: None,
-            stopping: None,
+            stopping: stop_reason.map(|reason| Stopping { reason, crosses_out: false }),
             paused_by_user: false,
             paused_by_track: false,
             unheard,
             end_approaches: false,
             joined: None,
         });
+        if self.playbacks.sounding.iter().all(|sounding| sounding.request.played_before() > 0) {
+            self.mixer.settle_ducking(&mut self.playbacks.sounding);
+        }
         self.hand_marks(id);
     }
 
@@ -579,7 +594,12 @@ impl Session {
 
 impl Loading {
     /// Returns true if it can be played from and is not paused.
-    fn can_start(&self) -> bool {
+    fn is_playable(&self) -> bool {
         !self.is_paused && self.source.is_ready()
+    }
+
+    /// Returns true if it can be played from now.
+    fn can_start(&self, wall: WallTime) -> bool {
+        self.is_playable() && self.request.held_until <= wall
     }
 }

@@ -302,6 +302,17 @@ impl PcmReader {
         Some(Opening::Reopen { media: media.clone(), section, prior_loudness: self.prior_loudness() })
     }
 
+    /// Returns the position where its last pass ends, if that is known.
+    pub fn end(&self) -> Option<Samples> {
+        self.shared.end.get().copied().or(Some(self.section.end).filter(|end| *end < Samples::MAX))
+    }
+
+    /// Returns the part of its source that is left when `after` more samples are taken.
+    pub fn section_after(&self, after: Samples) -> Section {
+        let (taken, end) = (self.taken + after, self.shared.end.get().copied());
+        self.section.sought(self.section.position(taken, end), taken, end)
+    }
+
     /// Returns the number of samples per channel that wait, and true if no more will come: then every sample that was pushed is among them.
     pub fn buffered(&self) -> (usize, bool) {
         let ended = self.shared.outcome.get().is_some();
