@@ -954,7 +954,7 @@ export interface HttpOutput extends EncodedBase {
  *
  * A broken connection is restored, between `reconnecting` and `reconnected` events. If only the signalling is lost, sound goes on
  * without a gap. If sound does not arrive any more, another network path is searched for, for 15 s, during which the room keeps the
- * tracks. After that, or if the server has forgotten the session, the room is joined and the tracks are published anew. There are up to
+ * tracks. After that, or if the server has forgotten the session or is shut down, the room is joined and the tracks are published anew. There are up to
  * twenty attempts (about a minute; without limit while sound arrives), at increasing intervals and spread over the sessions of the process:
  * at most a hundred a second go to one server. `onReconnect` sets what the mix does while nothing arrives. If all fail, if the server asked
  * not to reconnect, if it refuses every token, or if another session has joined with the same identity meanwhile (the newer one stays:

@@ -6,13 +6,14 @@ const { spawn } = require('node:child_process')
 const EVERY_MS = 50
 
 /**
- * Starts a server program. Resolves with `{ stop() }` once it answers at `url`, which it must do `withinMs`. It ends with this process.
+ * Starts a server program. Resolves with `{ exited, signal(name), stop() }` once it answers at `url`, or `isReady` resolves with true, which it must
+ * do `withinMs`. `exited` resolves when it has ended, with `{ code, signal }`. It ends with this process.
  */
-async function serve(name, program, args, { url, withinMs }) {
-  const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+async function serve(name, program, args, { url, isReady = () => answers(url), withinMs, env }) {
+  const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env })
   let log = ''
   for (const stream of [server.stdout, server.stderr]) stream.on('data', (data) => (log += data))
-  const exited = new Promise((resolve) => server.once('close', resolve))
+  const exited = new Promise((resolve) => server.once('close', (code, signal) => resolve({ code, signal })))
   const kill = () => server.kill('SIGKILL')
   process.once('exit', kill)
   const stop = async () => {
@@ -22,12 +23,16 @@ async function serve(name, program, args, { url, withinMs }) {
   }
   for (let askedMs = 0; askedMs < withinMs; askedMs += EVERY_MS) {
     if (server.exitCode !== null) throw new Error(`${name} ended with code ${server.exitCode}\n${log}`)
-    const answer = await fetch(url).catch(() => undefined)
-    if (answer?.ok) return { stop }
+    if (await isReady()) return { exited, stop, signal: (name) => server.kill(name) }
     await new Promise((resolve) => setTimeout(resolve, EVERY_MS))
   }
   await stop()
   throw new Error(`${name} did not answer within ${withinMs / 1000} s\n${log}`)
+}
+
+async function answers(url) {
+  const answer = await fetch(url).catch(() => undefined)
+  return answer?.ok === true
 }
 
 module.exports = { serve }

@@ -7,6 +7,7 @@ const { once } = require('node:events')
 const { after, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 
+const { Pong } = require('@livekit/protocol')
 const { dispose } = require('@livekit/rtc-node')
 
 const { fromNow, openRoom, publish, publishings, speak, speakOverWire, types, until } = require('../support/room')
@@ -113,6 +114,44 @@ test('a restarted server is joined again', async (t) => {
   await until(() => windows(ear.heard.get('speaker') ?? [], 880).length >= 3, 'it is heard again')
   await session.close()
   assert.equal((await playing).reason, 'closed')
+})
+
+test('a server that shuts down is joined again', async (t) => {
+  const room = await openRoom(t)
+  const { session, told } = speak(t, room)
+  const playing = session.playAudio({ audio: tone(880, 20_000) })
+  await once(session, 'started')
+  const [lost, back] = [once(session, 'reconnecting'), once(session, 'reconnected')]
+  // The second signal disconnects everybody.
+  ;['SIGTERM', 'SIGINT'].forEach((signal) => room.server.signal(signal))
+  // Now and then it has ended before that is sent.
+  assert.ok(['serverShutdown', 'signalClose'].includes((await lost)[0].reason))
+  await room.server.exited
+  await room.server.restart()
+  await back
+  await session.close()
+  assert.equal((await playing).reason, 'closed')
+  assert.deepEqual(types(told), ['connected', 'started', 'reconnecting', 'reconnected', 'stopped', 'disconnected'])
+})
+
+test('signalling without answers is reopened when media is lost', async (t) => {
+  const { room, wire, session, told } = await speakOverWire(t)
+  const playing = session.playAudio({ audio: tone(440, 60_000) })
+  await once(session, 'started')
+  const [before, lost, back] = [wire.attempts().length, once(session, 'reconnecting'), once(session, 'reconnected')]
+  wire.deafen()
+  wire.media.cut()
+  // What passes the signalling on still answers pings.
+  const pongs = setInterval(() => wire.say({ case: 'pongResp', value: new Pong() }), 1000)
+  t.after(() => clearInterval(pongs))
+  await lost
+  await until(() => wire.attempts().length > before, 'it asks anew')
+  wire.media.mend()
+  await back
+  assert.equal(publishings(room.ear, 'speaker'), 1, 'it resumed, and did not join anew')
+  await session.stopAudio()
+  assert.equal((await playing).outcome, 'stopped')
+  assert.ok(!told.some(({ type }) => type === 'failed'))
 })
 
 test('stop while rejoining settles at once', async (t) => {

@@ -43,6 +43,8 @@ class Wire {
   #connections = new Map()
   /** The clients with open signalling. */
   #open = new Set()
+  /** The clients whose connections are open and pass nothing on. */
+  #deaf = new Set()
   #whole = true
 
   /** Opens a wire to the LiveKit server at `url`, for one test if given. */
@@ -70,6 +72,14 @@ class Wire {
   /** Resets the signalling connections (TCP RST); new ones work. */
   reset() {
     for (const client of this.#connections.keys()) client.resetAndDestroy()
+  }
+
+  /**
+   * Passes nothing on any more over the present signalling connections, which stay open: as a node does that passed it on to a node which
+   * is dead now. New ones work.
+   */
+  deafen() {
+    for (const client of this.#connections.keys()) this.#deaf.add(client)
   }
 
   /** Closes the signalling connections as a server that goes away does; new ones work. */
@@ -122,9 +132,10 @@ class Wire {
       this.#open.add(client);
       [up, down].forEach((frames) => frames.upgrade())
     })
-    forward(client, upstream, up)
-    forward(upstream, client, down)
-    client.on('close', () => (this.#connections.delete(client), this.#open.delete(client)))
+    const isDeaf = () => this.#deaf.has(client)
+    forward(client, upstream, up, isDeaf)
+    forward(upstream, client, down, isDeaf)
+    client.on('close', () => [this.#connections, this.#open, this.#deaf].forEach((clients) => clients.delete(client)))
   }
 
   /** `portFor` returns the port that replaces a candidate's. */
@@ -139,9 +150,9 @@ class Wire {
   }
 }
 
-/** Passes data on from one socket to the other. */
-function forward(from, to, frames) {
-  from.on('data', (chunk) => to.write(frames.push(chunk)))
+/** Passes data on from one socket to the other, unless it is deaf. */
+function forward(from, to, frames, isDeaf) {
+  from.on('data', (chunk) => isDeaf() || to.write(frames.push(chunk)))
   from.on('error', () => {})
   from.on('close', () => to.destroy())
 }

@@ -48,8 +48,8 @@ function configuration(change) {
 }
 
 /**
- * Starts the server that `program` is. Resolves with `{ url, key, secret, config, stop(), restart() }` once it answers. A restarted one has the same
- * ports. `change` may alter the configuration (LiveKit's `config-sample.yaml` documents it) before it is used.
+ * Starts the server that `program` is. Resolves with `{ url, key, secret, config, exited, signal(name), stop(), restart() }` once it
+ * answers. A restarted one has the same ports. `change` may alter the configuration (LiveKit's `config-sample.yaml` documents it) before it is used.
  */
 async function startServer(program, change = () => {}) {
   let [config, running] = []
@@ -64,6 +64,11 @@ async function startServer(program, change = () => {}) {
     key: KEY,
     secret: SECRET,
     config,
+    /** Resolves when it has ended. */
+    get exited() {
+      return running.exited
+    },
+    signal: (name) => running.signal(name),
     stop: () => running.stop(),
     async restart() {
       await running.stop()

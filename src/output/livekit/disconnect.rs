@@ -61,6 +61,8 @@ impl Disconnect {
             Action::Resume => Retry::Resume,
             Action::Reconnect => Retry::Rejoin,
             Action::Disconnect if leave.can_reconnect => Retry::Rejoin,
+            // A node that is shut down asks nobody to reconnect, but the room lives on at another node, or when the server is back.
+            Action::Disconnect if leave.reason() == proto::DisconnectReason::ServerShutdown => Retry::Rejoin,
             Action::Disconnect => Retry::Never,
         };
         let mut regions = leave.regions.clone().unwrap_or_default().regions;
@@ -105,6 +107,7 @@ mod tests {
         };
         assert_eq!(leave(4, Action::Disconnect, false), ("participantRemoved".to_owned(), Retry::Never));
         assert_eq!(leave(3, Action::Disconnect, true), ("serverShutdown".to_owned(), Retry::Rejoin));
+        assert_eq!(leave(3, Action::Disconnect, false), ("serverShutdown".to_owned(), Retry::Rejoin));
         assert_eq!(leave(8, Action::Reconnect, false), ("migration".to_owned(), Retry::Rejoin));
         assert_eq!(leave(0, Action::Resume, false), ("unknownReason".to_owned(), Retry::Resume));
     }

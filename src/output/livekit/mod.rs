@@ -301,7 +301,8 @@ impl LiveKit {
 
     fn media(&self, now: Instant) -> Media {
         let Some(Connection { peer, .. }) = self.connection.as_deref() else { return Media::default() };
-        Media { is_heard: peer.is_heard(now), is_settled: peer.is_connected() && !peer.awaits_answer() }
+        let awaits_answer = peer.awaits_answer();
+        Media { is_heard: peer.is_heard(now), is_settled: peer.is_connected() && !awaits_answer, awaits_answer }
     }
 
     fn act(&mut self, action: Action, now: Instant) -> ConnectResult<()> {
@@ -342,6 +343,11 @@ impl LiveKit {
                 }
                 let offer = peer.restart_ice(&room.ice_servers, now)?;
                 room.offer(offer, None);
+            }
+            Action::HangUp => {
+                if let Some(connection) = &self.connection {
+                    connection.room.hang_up();
+                }
             }
             Action::Resume { is_reopened } => {
                 let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };

@@ -37,6 +37,17 @@ pub struct Heartbeat {
     times: Mutex<Option<PingTimes>>,
     /// The last round-trip time in milliseconds, which is sent to the server.
     round_trip: AtomicI64,
+    /// What ends the latest socket.
+    end: Mutex<Weak<Notify>>,
+}
+
+impl Heartbeat {
+    /// Ends the latest socket, as if its server had been silent for too long.
+    pub fn hang_up(&self) {
+        if let Some(end) = self.end.lock().upgrade() {
+            end.notify_one();
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -65,7 +76,7 @@ pub trait PingTarget: Send + Sync {
 pub struct Liveness {
     heartbeat: Weak<Heartbeat>,
     state: Mutex<State>,
-    end: Notify,
+    end: Arc<Notify>,
 }
 
 struct State {
@@ -82,12 +93,17 @@ impl Liveness {
     /// Creates the liveness of a socket that is opened now, in [`HEARTBEAT`]'s scope.
     pub fn begin() -> Self {
         let now = Instant::now();
-        let heartbeat = HEARTBEAT.try_with(Arc::downgrade).unwrap_or_default();
+        let end = Arc::new(Notify::new());
+        let adopt = |heartbeat: &Arc<Heartbeat>| {
+            *heartbeat.end.lock() = Arc::downgrade(&end);
+            Arc::downgrade(heartbeat)
+        };
+        let heartbeat = HEARTBEAT.try_with(adopt).unwrap_or_default();
         let state = State { heard: now, last_ping: now, timestamp: 0, owned: now };
-        Self { heartbeat, state: Mutex::new(state), end: Notify::new() }
+        Self { heartbeat, state: Mutex::new(state), end }
     }
 
-    /// Waits until the server was silent for too long, or no room owns the socket any more.
+    /// Waits until the server was silent for too long, the room hangs up, or no room owns the socket any more.
     pub async fn ended(&self) {
         self.end.notified().await;
     }
@@ -286,6 +302,17 @@ mod tests {
             assert!(lived >= Duration::from_secs(14) && lived <= Duration::from_secs(17), "{lived:?}");
             assert!((2..=3).contains(&socket.pinged.lock().len()));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hanging_up_ends_latest_socket() {
+        let heartbeat = Arc::<Heartbeat>::default();
+        let [first, second] = [(); 2].map(|()| HEARTBEAT.sync_scope(heartbeat.clone(), Liveness::begin));
+        heartbeat.hang_up();
+        assert!(first.ended().now_or_never().is_none() && second.ended().now_or_never().is_some());
+        drop(second);
+        heartbeat.hang_up();
+        assert!(first.ended().now_or_never().is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@
 //!                        ▲                    ├─ no media arrives ────▶ Path
 //!                        │                    └─ replaced ────────────▶ Lost: the older session ends
 //! ICE has no path ───────┼──────────────────────────────────────────▶ Path ─▶ Connected: the tracks stayed published
+//! and no answer comes ───┘
 //! refused, or no path ───┴─▶ Rejoining ─▶ Republishing ─▶ Connected
 //! ```
 //!
@@ -22,6 +23,10 @@ pub const LOST_AFTER: Duration = Duration::from_secs(15);
 
 /// The timeout for the server to list the local participant after the signalling was reopened. Servers since 1.4 do so at once.
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(1);
+
+/// The timeout for the answer to the offer that restarts ICE. The server that passes signalling on need not be the one that has the room: if
+/// that one is dead, neither media nor an answer comes, and the signalling stays open.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a connection must have been stable before the backoff is reset, so that a server that admits sessions and removes them at
 /// once is asked less and less often too.
@@ -60,6 +65,8 @@ pub struct Media {
     pub is_heard: bool,
     /// ICE has a path, and no offer is pending.
     pub is_settled: bool,
+    /// An offer is pending.
+    pub awaits_answer: bool,
 }
 
 /// The next action.
@@ -74,6 +81,8 @@ pub enum Action {
         /// The signalling was reopened.
         is_reopened: bool,
     },
+    /// End the signalling connection, which nobody answers on. That it has ended is the next input.
+    HangUp,
     /// Go on as before, and send what was queued meanwhile.
     Resume {
         /// The signalling was reopened.
@@ -107,7 +116,11 @@ enum Phase {
     /// The signalling is open again, and the server has until then to list the local participant.
     Confirming(Instant),
     /// ICE has until then to find a path.
-    Path(Instant),
+    Path {
+        until: Instant,
+        /// The server has until then to answer, where the signalling was not reopened.
+        answer_by: Option<Instant>,
+    },
     /// The room is being rejoined.
     Rejoining,
     Lost,
@@ -167,7 +180,7 @@ impl Recovery {
         match self.phase {
             Phase::Joining => Connectivity::Connecting,
             Phase::Connected if !self.is_republishing => Connectivity::Connected,
-            Phase::Reopening | Phase::Confirming(_) | Phase::Path(_) if media.is_heard && !self.is_republishing => {
+            Phase::Reopening | Phase::Confirming(_) | Phase::Path { .. } if media.is_heard && !self.is_republishing => {
                 Connectivity::Degraded
             }
             _ => Connectivity::MediaLost,
@@ -178,7 +191,8 @@ impl Recovery {
     pub fn deadline(&self, media: Media, now: Instant) -> Option<Instant> {
         let next = media.is_heard.then(|| now + CHECK_INTERVAL);
         let until = match self.phase {
-            Phase::Confirming(until) | Phase::Path(until) => Some(until),
+            Phase::Confirming(until) => Some(until),
+            Phase::Path { until, answer_by } => Some(answer_by.unwrap_or(until)),
             Phase::Reopening if self.has_regions => self.heard.map(|heard| heard + LOST_AFTER),
             Phase::Reopening => None,
             _ => return None,
@@ -278,7 +292,7 @@ impl Recovery {
             return None;
         }
         self.begin(now);
-        self.phase = Phase::Path(now + LOST_AFTER);
+        self.phase = Phase::Path { until: now + LOST_AFTER, answer_by: Some(now + ANSWER_WITHIN) };
         Some(Action::FindPath { is_reopened: false })
     }
 
@@ -288,7 +302,7 @@ impl Recovery {
             return self.resume(true, now);
         }
         // The path gets its full time, not counting the wait for the signalling.
-        self.phase = Phase::Path(now + LOST_AFTER);
+        self.phase = Phase::Path { until: now + LOST_AFTER, answer_by: None };
         Action::FindPath { is_reopened: true }
     }
 
@@ -302,8 +316,12 @@ impl Recovery {
         match self.phase {
             // An old server does not list the participant.
             Phase::Confirming(until) if now >= until => Some(self.go_on(media, now)),
-            Phase::Path(_) if media.is_settled => Some(self.resume(false, now)),
-            Phase::Path(until) if now >= until => self.rejoin(now),
+            Phase::Path { .. } if media.is_settled => Some(self.resume(false, now)),
+            Phase::Path { until, answer_by: Some(by) } if now >= by => {
+                self.phase = Phase::Path { until, answer_by: None };
+                media.awaits_answer.then_some(Action::HangUp)
+            }
+            Phase::Path { until, .. } if now >= until => self.rejoin(now),
             // This region may be gone, and there are others.
             Phase::Reopening if self.has_regions && self.heard.is_some_and(|heard| now >= heard + LOST_AFTER) => {
                 self.rejoin(now)
@@ -336,8 +354,9 @@ mod tests {
         media: Media,
     }
 
-    const HEARD: Media = Media { is_heard: true, is_settled: true };
-    const SILENT: Media = Media { is_heard: false, is_settled: false };
+    const HEARD: Media = Media { is_heard: true, is_settled: true, awaits_answer: false };
+    const SILENT: Media = Media { is_heard: false, is_settled: false, awaits_answer: false };
+    const UNANSWERED: Media = Media { awaits_answer: true, ..SILENT };
 
     impl Table {
         /// Returns a connected room.
@@ -454,11 +473,32 @@ mod tests {
         let mut table = Table::connected();
         table.with(SILENT, 0, NoPath);
         assert_eq!(table.at(14_000, Tick), None);
-        assert_eq!(
-            table.with(Media { is_heard: false, is_settled: true }, 100, Tick),
-            Some(Resume { is_reopened: false })
-        );
+        assert_eq!(table.with(Media { is_settled: true, ..SILENT }, 100, Tick), Some(Resume { is_reopened: false }));
         assert_eq!(table.state(), Connectivity::Connected);
+    }
+
+    #[test]
+    fn unanswered_signalling_is_reopened_once() {
+        let mut table = Table::connected();
+        table.with(UNANSWERED, 0, NoPath);
+        assert_eq!(table.wait(), (ANSWER_WITHIN, HangUp));
+        assert_eq!(table.state(), Connectivity::MediaLost);
+        assert_eq!(table.at(1, Failed(Retry::Resume)), table.reopens_at_once());
+        table.at(20, Reopened);
+        assert_eq!(table.at(1, Confirmed), Some(FindPath { is_reopened: true }));
+        let (after, action) = table.wait();
+        assert_eq!(after, LOST_AFTER, "it is not hung up again");
+        assert!(matches!(action, Join(_)));
+    }
+
+    #[test]
+    fn hung_up_signalling_that_stays_open_ends_in_rejoin() {
+        let mut table = Table::connected();
+        table.with(UNANSWERED, 0, NoPath);
+        assert_eq!(table.wait(), (ANSWER_WITHIN, HangUp));
+        let (after, action) = table.wait();
+        assert_eq!(after, LOST_AFTER - ANSWER_WITHIN);
+        assert!(matches!(action, Join(_)));
     }
 
     #[test]
@@ -645,7 +685,7 @@ mod tests {
         for _ in 0..20_000 {
             let mut table = Table::connected();
             for _ in 0..next(40) {
-                let media = Media { is_heard: next(2) == 0, is_settled: next(2) == 0 };
+                let media = Media { is_heard: next(2) == 0, is_settled: next(2) == 0, awaits_answer: next(2) == 0 };
                 // These need an attempt under way.
                 let input = all[next(all.len())];
                 let phase = table.recovery.phase;
@@ -661,7 +701,7 @@ mod tests {
                     Phase::Rejoining => Joined,
                     Phase::Reopening => Reopened,
                     Phase::Confirming(_) => Confirmed,
-                    Phase::Path(_) => Tick,
+                    Phase::Path { .. } => Tick,
                     Phase::Connected => Published,
                     Phase::Joining | Phase::Lost => break,
                 };

@@ -196,6 +196,11 @@ impl Room {
         &self.membership.local
     }
 
+    /// Ends the signalling connection; [`SignalEvent::Left`] follows.
+    pub fn hang_up(&self) {
+        self.heartbeat.hang_up();
+    }
+
     /// Handles that the connection is open again. [`SignalEvent::LocalParticipant`] comes next; if the room still lists us,
     /// [`sync`](Self::sync) has to follow.
     pub fn reopened(&mut self, ice_servers: Vec<IceServer>) {

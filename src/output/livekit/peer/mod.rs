@@ -44,8 +44,9 @@ const HEARD_WITHIN: Duration = Duration::from_millis(1_500);
 /// How long the server may be silent in silence. It gets a packet every 2 s, which it reports too; one of them may be lost.
 const HEARD_WITHIN_IN_SILENCE: Duration = Duration::from_millis(5_500);
 
-/// The silence of the server, while sound is sent, after which the path counts as lost. ICE by itself would take a quarter of a minute.
-const UNHEARD_AFTER: Duration = Duration::from_secs(4);
+/// The silence of the server, while sound is sent, after which the path counts as lost: two of its reports are missing. ICE by itself would
+/// take a quarter of a minute.
+const UNHEARD_AFTER: Duration = Duration::from_millis(2_500);
 
 /// The interval of consent checks once there is a path (RFC 7675 §5.1).
 const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
