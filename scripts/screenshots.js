@@ -20,7 +20,7 @@ const TOUR_MS = 16_500
 
 /** The showcase, in the middle of its tour. */
 async function showcase(browser) {
-  const showcase = await startShowcase({ livekit: true })
+  const showcase = await startShowcase()
   try {
     const page = await browser.open(showcase.url, { width: 1240, height: 870 })
     await page.until('the page is ready', () => document.body.dataset.ready)

@@ -83,7 +83,7 @@ describe('the showcase', { skip }, () => {
   let [showcase, page] = []
 
   before(async () => {
-    showcase = await startShowcase({ livekit: true })
+    showcase = await startShowcase()
     page = await open(showcase)
   })
   after(() => showcase?.close())

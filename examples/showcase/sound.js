@@ -1,17 +1,37 @@
 'use strict'
 
-// How the session's sound gets into the page: over a LiveKit room. What the output of a session is, and what the page has to know.
+// How the session's sound gets into the page: as an encoded stream, or over a LiveKit room. For each way the output of a session, and what the page has
+// to know.
 
 const { randomBytes } = require('node:crypto')
 const { readFileSync } = require('node:fs')
+
+const { pipeline } = require('node:stream/promises')
 
 const { findServer, startServer } = require('../../lib/cli/livekit-server')
 
 const TRACKS = { 0: 'speaker', 1: 'music', 2: 'voice' }
 
 /** Opens the way by which all users hear their sessions. */
-async function openSound() {
-  return openRooms()
+async function openSound({ livekit }) {
+  return livekit ? openRooms() : openStreams()
+}
+
+/** A stream for each user. It is a WAV in short pieces, because whoever presses a button wants to hear it at once. */
+function openStreams() {
+  return {
+    policy: policy("connect-src 'self'"),
+    answers: {
+      'GET /sound': async (request, response, user) => {
+        if (!user) return response.writeHead(404).end()
+        const stream = user.session.audioStream()
+        response.writeHead(200, { 'content-type': stream.contentType, 'cache-control': 'no-store' })
+        await pipeline(stream, response).catch(() => {}) // the page was closed
+      }
+    },
+    forUser: (id) => ({ output: { type: 'stream', codec: 'wav', chunkMs: 20, burstMs: 0 }, forPage: () => ({ type: 'wav', url: `sound?id=${id}` }), close() {} }),
+    close() {}
+  }
 }
 
 /** A room for each user, in which the page listens with LiveKit's client. */
