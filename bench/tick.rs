@@ -54,7 +54,7 @@ impl Player {
             None => Origin::Bytes(MemoryFile::of(&[])),
         };
         let source = Source::new(origin, None, Section::default());
-        session.connect(1);
+        session.connect(1.into());
         session.output_event(OutputEvent::Connected, at);
         session.output_event(OutputEvent::Opened(0), at);
         session.play(PlayRequest::new(source), at).expect("it is accepted");

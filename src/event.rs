@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Cause, Code, SpeakerError};
-use crate::mixer::PlaybackId;
+use crate::ids::{MarkId, PlaybackId, Ticket};
 use crate::output::{Participant, Payload, Rpc, Text};
 
 /// One event, numbered in the order of its session.
@@ -21,7 +21,7 @@ pub struct Event {
     /// The session's time in milliseconds: of the sample at which it happened, not of the moment it was emitted.
     pub at_ms: f64,
     /// The internal id of its playback, which is never reused; `None` for the session itself.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_optional_number")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub playback: Option<PlaybackId>,
     /// Its `requestId`.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
@@ -224,7 +224,7 @@ pub enum EventKind {
         /// The name that its user gave it.
         name: String,
         /// Its number, by which its promise is found.
-        mark: u32,
+        mark: MarkId,
     },
     /// The output failed, and every live playback with it; or the session broke, or the recording failed.
     Error {
@@ -266,10 +266,6 @@ impl EventKind {
     }
 }
 
-fn as_optional_number<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(value.unwrap_or_default() as f64)
-}
-
 fn as_text<S: Serializer>(value: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(value.as_deref().unwrap_or_default())
 }
@@ -291,7 +287,7 @@ pub enum Message {
     /// The call with this ticket is done.
     Settled {
         /// The ticket.
-        ticket: u32,
+        ticket: Ticket,
         /// The error, if the call failed.
         error: Option<SpeakerError>,
     },

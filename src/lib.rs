@@ -23,6 +23,7 @@
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that drive it.
 //! - [`metrics`]: counts and histograms over all sessions of the process.
 //! - `dither`: noise for outputs of 16 bits; [`g711`]: the codec of telephone lines.
+//! - [`ids`]: the numbers by which playbacks, calls and marks are known.
 //! - [`event`], [`error`]: messages and errors to the user; [`redact`], [`secrets`]: how values and foreign text are shown in them.
 //! - [`reserved`]: the path that an output writes, which no source of its session may read.
 //! - `environment`: variables that the user sets.
@@ -40,6 +41,7 @@ mod environment;
 pub mod error;
 pub mod event;
 pub mod g711;
+pub mod ids;
 #[doc(hidden)]
 pub mod listen;
 pub mod metrics;

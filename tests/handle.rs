@@ -12,6 +12,7 @@ use speaker_session::audio::{Samples, from_ms};
 use speaker_session::engine::{EngineOptions, Handle, broken_sessions};
 use speaker_session::error::Code;
 use speaker_session::event::{Event, EventKind, Message};
+use speaker_session::ids::Ticket;
 use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
 use speaker_session::source::{Encoding, FetchLimits, MemoryFile, Origin, Raw, Section, Source, Stream};
@@ -22,7 +23,7 @@ struct Bench {
     handle: Handle,
     bell: Receiver<()>,
     recording: Arc<Mutex<Recording>>,
-    ticket: u32,
+    last_ticket: u32,
 }
 
 impl Bench {
@@ -37,7 +38,7 @@ impl Bench {
             fetch: FetchLimits { timeout: Duration::from_secs(1), min_bytes_per_second: 0.0 },
             bell: Arc::new(move || sender.lock().send(()).unwrap_or_default()),
         };
-        Self { handle: Handle::new(options, engine).expect("there are threads"), bell, recording, ticket: 0 }
+        Self { handle: Handle::new(options, engine).expect("there are threads"), bell, recording, last_ticket: 0 }
     }
 
     fn manual(overlap: Overlap) -> Self {
@@ -55,16 +56,17 @@ impl Bench {
     }
 
     /// Calls `ask`; returns the messages until it is answered, and true if it failed.
-    fn answer(&mut self, ask: impl FnOnce(&Handle, u32)) -> (Vec<String>, Option<Code>) {
-        self.ticket += 1;
-        ask(&self.handle, self.ticket);
+    fn answer(&mut self, ask: impl FnOnce(&Handle, Ticket)) -> (Vec<String>, Option<Code>) {
+        self.last_ticket += 1;
+        let asked = self.last_ticket.into();
+        ask(&self.handle, asked);
         let mut reported = Vec::new();
         loop {
             match self.next() {
                 Message::Event(event) => reported.push(word(&event)),
                 Message::Rpc { .. } => panic!("nobody has called"),
                 Message::Settled { ticket, error } => {
-                    assert_eq!(ticket, self.ticket);
+                    assert_eq!(ticket, asked);
                     return (reported, error.map(|error| error.code));
                 }
             }
@@ -180,8 +182,8 @@ fn drain_plays_out_accepted_requests() {
 fn dropped_handle_ends_a_drain() {
     let mut bench = Bench::new(Clock::Realtime, Overlap::Mix);
     bench.play("a", tone(50_000));
-    bench.ticket += 1;
-    bench.handle.drain(Samples::MAX, bench.ticket);
+    bench.last_ticket += 1;
+    bench.handle.drain(Samples::MAX, bench.last_ticket.into());
     let Bench { handle, bell, .. } = bench;
     drop(handle);
     // The session ends, and with it the bell's other end.
@@ -191,16 +193,15 @@ fn dropped_handle_ends_a_drain() {
 
 #[test]
 fn close_settles_a_waiting_advance() {
-    let mut bench = Bench::manual(Overlap::Mix);
+    let bench = Bench::manual(Overlap::Mix);
     let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, true);
     bench.handle.stream(request("live", Origin::Stream(stream)), pipe).expect("it is accepted");
-    bench.ticket = 7;
-    bench.handle.advance(from_ms(100.0), 7).expect("it is manual");
-    bench.handle.close(8);
+    bench.handle.advance(from_ms(100.0), 7.into()).expect("it is manual");
+    bench.handle.close(8.into());
     let mut settled = Vec::new();
     while settled.len() < 2 {
         if let Message::Settled { ticket, error } = bench.next() {
-            settled.push((ticket, error.map(|error| error.code)));
+            settled.push((u32::from(ticket), error.map(|error| error.code)));
         }
     }
     assert_eq!(settled, [(7, Some(Code::Closed)), (8, None)]);
@@ -245,13 +246,13 @@ fn broken_session_answers_stream_writers() {
         while writer.write(&second, true).expect("it is live") > 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
-        writer.when_writable(70);
+        writer.when_writable(70.into());
         bench.handle.with(|_, _| -> () { panic!("injected") }).unwrap_err();
-        writer.flush(true, 71);
+        writer.flush(true, 71.into());
         let mut settled = Vec::new();
         while settled.len() < 2 {
             if let Message::Settled { ticket, error } = bench.next() {
-                settled.push((ticket, error));
+                settled.push((u32::from(ticket), error));
             }
         }
         assert_eq!(settled, [(70, None), (71, None)]);
@@ -277,19 +278,19 @@ fn panic_breaks_one_session_alone() {
         let _writer = bench.handle.stream(request("a", Origin::Stream(stream)), pipe).expect("it is accepted");
         bench.play("b", tone(100));
         if clock == Clock::Manual {
-            bench.handle.advance(from_ms(20.0), 70).expect("it is manual");
+            bench.handle.advance(from_ms(20.0), 70.into()).expect("it is manual");
         }
         let error = bench.handle.with(|_, _| -> () { panic!("injected") }).unwrap_err();
         assert_eq!((error.code, broken_sessions()), (Code::Internal, broken + 1));
         assert!(bench.handle.playbacks().is_empty());
         let mut settled = Vec::new();
         let mut reported = Vec::new();
-        bench.handle.close(71);
+        bench.handle.close(71.into());
         while !settled.contains(&(71, None)) {
             match bench.next() {
                 Message::Event(event) => reported.push(word(&event)),
                 Message::Rpc { .. } => panic!("nobody has called"),
-                Message::Settled { ticket, error } => settled.push((ticket, error.map(|error| error.code))),
+                Message::Settled { ticket, error } => settled.push((u32::from(ticket), error.map(|error| error.code))),
             }
         }
         reported.retain(|reported| reported.contains("ERR_"));

@@ -26,6 +26,10 @@ fn clip_from(from: u64, samples: &[f32]) -> PcmReader {
     reader
 }
 
+fn voice(id: u64, track: u32, reader: PcmReader) -> Voice {
+    Voice::new(id.into(), track, reader)
+}
+
 fn noise(length: usize, amplitude: f32) -> Vec<f32> {
     let mut state = 12_345_u32;
     let mut next = || {
@@ -59,7 +63,7 @@ impl Desk {
 
     /// Starts a reader on track 0.
     fn start(&mut self, id: u64, reader: PcmReader) {
-        self.start_voice(Voice::new(id, 0, reader));
+        self.start_voice(voice(id, 0, reader));
     }
 
     fn start_voice(&mut self, mut voice: Voice) {
@@ -68,7 +72,7 @@ impl Desk {
     }
 
     fn voice(&mut self, id: u64) -> &mut Voice {
-        self.voices.iter_mut().find(|voice| voice.id == id).expect("it sounds")
+        self.voices.iter_mut().find(|voice| voice.id == id.into()).expect("it sounds")
     }
 
     /// Mixes one frame. `follow` returns the voice that starts where another ends.
@@ -80,7 +84,7 @@ impl Desk {
                 self.tell(&event);
                 if matches!(event.kind, MixerEventKind::Ended(_)) {
                     self.voices.retain(|voice| voice.id != event.id);
-                    follow(event.id).into_iter().for_each(|voice| self.start_voice(voice));
+                    follow(event.id.into()).into_iter().for_each(|voice| self.start_voice(voice));
                 }
             }
         }
@@ -104,7 +108,7 @@ impl Desk {
             MixerEventKind::Swapped { sought: Some(place), .. } => format!("sought {place}"),
             MixerEventKind::Marked(number) => format!("mark {number}"),
             MixerEventKind::Swapped { sought: None, .. } => "swapped".to_owned(),
-            MixerEventKind::Ended(why) => format!("{why:?} {}", self.voice(event.id).played()),
+            MixerEventKind::Ended(why) => format!("{why:?} {}", self.voice(event.id.into()).played()),
         };
         self.reported.push(format!("{} {word}@{}", event.id, event.at));
     }
@@ -156,7 +160,7 @@ fn next_voice_starts_at_the_next_sample() {
     let mut desk = Desk::new();
     desk.start(0, clip(&clips[0]));
     for _ in 0..3 {
-        desk.frame_with(FRAME, |id| Some(Voice::new(id + 1, 0, clip(clips.get(id as usize + 1)?))));
+        desk.frame_with(FRAME, |id| Some(voice(id + 1, 0, clip(clips.get(id as usize + 1)?))));
     }
     assert_eq!(desk.output[..1_504], clips.concat());
     let starts = ["0 started@0", "1 started@1000", "2 started@1003", "3 started@1003", "4 started@1004"];
@@ -234,7 +238,7 @@ fn stop_near_the_end_fades_the_rest() {
 #[test]
 fn volume_zero_plays_silence() {
     let mut desk = Desk::new();
-    let mut voice = Voice::new(1, 0, clip(&noise(1_500, 1.0)));
+    let mut voice = voice(1, 0, clip(&noise(1_500, 1.0)));
     voice.volume = Ramp::flat(0.0);
     desk.start_voice(voice);
     desk.frames(2);
@@ -245,7 +249,7 @@ fn volume_zero_plays_silence() {
 #[test]
 fn limit_ends_a_voice_at_its_sample() {
     let mut desk = Desk::new();
-    let mut voice = Voice::new(1, 0, clip(&vec![0.8; 9_600]));
+    let mut voice = voice(1, 0, clip(&vec![0.8; 9_600]));
     voice.limit = 2_400;
     desk.start_voice(voice);
     desk.frames(4);
@@ -315,7 +319,7 @@ fn empty_clip_starts_and_ends_at_once() {
 #[test]
 fn fades_in_and_reports_progress() {
     let mut desk = Desk::new();
-    let mut voice = Voice::new(1, 0, clip(&vec![0.8; 2_500]));
+    let mut voice = voice(1, 0, clip(&vec![0.8; 2_500]));
     voice.rise = Ramp::rise(0, 960);
     voice.report_every = 1_000;
     desk.start_voice(voice);
@@ -327,8 +331,8 @@ fn fades_in_and_reports_progress() {
 #[test]
 fn each_track_can_be_a_stream() {
     let mut desk = Desk { mixer: Mixer::new(1, Routing::PerTrack, None), ..Desk::new() };
-    desk.start_voice(Voice::new(1, 0, clip(&[0.25; 2 * FRAME])));
-    desk.start_voice(Voice::new(2, 2, clip(&[0.5; 2 * FRAME])));
+    desk.start_voice(voice(1, 0, clip(&[0.25; 2 * FRAME])));
+    desk.start_voice(voice(2, 2, clip(&[0.5; 2 * FRAME])));
     desk.mixer.begin(FRAME, &mut desk.scratch);
     while desk.mixer.mix(&mut desk.voices, &mut desk.scratch, &mut Vec::new()) {}
     desk.mixer.finish(&mut desk.scratch);
@@ -475,7 +479,7 @@ fn buffer_level_does_not_shorten_a_stop() {
 fn busy(lengths: &[usize]) -> Desk {
     let mut desk = Desk::new();
     for id in 1..=4 {
-        let mut voice = Voice::new(id, (id % 2) as u32, clip(&noise(9_000 + 111 * id as usize, 0.6)));
+        let mut voice = voice(id, (id % 2) as u32, clip(&noise(9_000 + 111 * id as usize, 0.6)));
         (voice.report_every, voice.gain) = (240, 0.9);
         voice.rise = Ramp::rise(0, 1_000 * (id - 1));
         desk.start_voice(voice);
@@ -512,7 +516,7 @@ fn samples_do_not_depend_on_frame_lengths() {
 fn progress_events_are_in_time_order() {
     let mut desk = Desk::new();
     for id in 1..=3 {
-        let mut voice = Voice::new(id, 0, clip(&noise(6_000, 0.2)));
+        let mut voice = voice(id, 0, clip(&noise(6_000, 0.2)));
         voice.report_every = 240;
         desk.start_voice(voice);
         desk.cut(77, &[FRAME]);
@@ -541,7 +545,7 @@ fn resume_during_a_seek_plays_nothing_old() {
     desk.frames(2);
     assert!(desk.output[1_200..].iter().all(|sample| *sample == 0.0), "the old place sounds");
     let Ok(Some(kind)) = desk.voice(1).seek_to(clip_from(40_000, &[-0.5; 2_000])) else { panic!("it is silent") };
-    desk.tell(&MixerEvent { id: 1, at: desk.mixer.now(), kind });
+    desk.tell(&MixerEvent { id: 1.into(), at: desk.mixer.now(), kind });
     desk.frames(4);
     let end = 3_840 + 2_000;
     let expected =
@@ -615,7 +619,7 @@ fn detects_frames_of_one_clip() {
         desk.frames(3);
         desk.parts
     };
-    let other = |track| move |desk: &mut Desk| desk.start_voice(Voice::new(2, track, clip(&noise(1_300, 0.4))));
+    let other = |track| move |desk: &mut Desk| desk.start_voice(voice(2, track, clip(&noise(1_300, 0.4))));
     let [first, second, third] = [0, 960, 1_920].map(|place| Some((place, 1.0)));
     let alone = [first, second, third, None];
     let tracks = Routing::PerTrack;
@@ -653,7 +657,7 @@ fn track_volume_outlasts_its_playbacks() {
         let mut desk = Desk::with(routing);
         // Set before anything plays there.
         desk.mixer.set_volume(1, level(0.5, 10_000));
-        desk.start_voice(Voice::new(1, 1, clip(&a)));
+        desk.start_voice(voice(1, 1, clip(&a)));
         desk.frames(1);
         assert!(desk.output[..960].iter().zip(&a).all(|(sample, source)| *sample == source * 0.5), "{routing:?}");
         desk.mixer.set_volume(1, level(1.0, 480));
@@ -664,7 +668,7 @@ fn track_volume_outlasts_its_playbacks() {
         }
         // A later playback has it too, from its first sample on.
         desk.mixer.set_volume(1, TrackVolume { volume: Some(0.25), gain: Some(2.0), fade: 0 });
-        desk.start_voice(Voice::new(2, 1, clip(&b)));
+        desk.start_voice(voice(2, 1, clip(&b)));
         desk.frames(1);
         for n in 0..960 {
             let expected = (a[1_920 + n] + b[n]) * 0.5;
@@ -702,22 +706,22 @@ fn playback_is_kept_for_its_tap() {
     let mix = |routing, is_tapped: bool| {
         let mut desk = Desk::with(routing);
         if is_tapped {
-            desk.mixer.tap(7, Stem::Playback(2));
+            desk.mixer.tap(7, Stem::Playback(2.into()));
         }
         desk.mixer.set_volume(0, level(0.5, 0));
         for (id, samples) in [(1, &a), (2, &b)] {
-            desk.start_voice(Voice::new(id, 0, clip(samples)));
+            desk.start_voice(voice(id, 0, clip(samples)));
         }
         let mut stems = Vec::new();
         for _ in 0..3 {
             desk.frames(1);
             desk.scratch.stems().for_each(|(stem, samples)| {
-                assert_eq!(stem, Stem::Playback(2));
+                assert_eq!(stem, Stem::Playback(2.into()));
                 stems.extend_from_slice(samples);
             });
         }
-        assert_eq!(desk.mixer.untap_playback(1).count(), 0);
-        assert_eq!(desk.mixer.untap_playback(2).collect::<Vec<_>>(), if is_tapped { vec![7] } else { vec![] });
+        assert_eq!(desk.mixer.untap_playback(1.into()).count(), 0);
+        assert_eq!(desk.mixer.untap_playback(2.into()).collect::<Vec<_>>(), if is_tapped { vec![7] } else { vec![] });
         (desk.output, stems)
     };
     for routing in [Routing::Mixdown, Routing::PerTrack] {
@@ -739,7 +743,7 @@ fn track_sum_is_kept_for_its_tap() {
         }
         desk.mixer.set_volume(1, level(0.5, 0));
         let voices = [(1, 0, &a), (2, 1, &b), (3, 1, &c)];
-        voices.iter().for_each(|(id, track, samples)| desk.start_voice(Voice::new(*id, *track, clip(samples))));
+        voices.iter().for_each(|(id, track, samples)| desk.start_voice(voice(*id, *track, clip(samples))));
         let mut sums = Vec::new();
         for length in lengths.iter().cycle().take(3 * lengths.len()) {
             desk.cut(*length, &[*length]);
@@ -779,10 +783,10 @@ fn limits_a_track_after_its_gain() {
 #[test]
 fn counts_frames_and_underruns_of_tracks() {
     let mut desk = Desk::new();
-    desk.start_voice(Voice::new(1, 3, clip(&noise(1_500, 0.5))));
+    desk.start_voice(voice(1, 3, clip(&noise(1_500, 0.5))));
     let (mut hand, reader) = source();
     hand.push(&noise(2_400, 0.5));
-    desk.start_voice(Voice::new(2, 4, reader));
+    desk.start_voice(voice(2, 4, reader));
     desk.frames(5);
     let counts = [3, 4, 5].map(|track| desk.mixer.track_counts(track)).map(|counts| (counts.frames, counts.underruns));
     assert_eq!(counts[0], (2, 0));
@@ -798,7 +802,7 @@ fn clip_sounds_like_a_ring() {
     let hush = |desk: &mut Desk| desk.voice(1).stop(480);
     let hold = |desk: &mut Desk| desk.voice(1).pause();
     let turn_down = |desk: &mut Desk| desk.voice(1).set_volume(0.3, 700);
-    let join = |desk: &mut Desk| desk.start_voice(Voice::new(2, 0, clip(&noise(1_300, 0.8))));
+    let join = |desk: &mut Desk| desk.start_voice(voice(2, 0, clip(&noise(1_300, 0.8))));
     let turn_track = |desk: &mut Desk| desk.mixer.set_volume(0, level(0.3, 700));
     let changes: [&dyn Fn(&mut Desk); 6] = [&|_| (), &hush, &hold, &turn_down, &turn_track, &join];
     // Within full scale, at it, and over it in places.

@@ -84,7 +84,7 @@ impl Desk {
 #[test]
 fn stall_is_reported_and_times_out() {
     let (pipe, reader) = stream();
-    let mut voice = Voice::new(1, 0, reader);
+    let mut voice = Voice::new(1.into(), 0, reader);
     voice.stall_timeout = 5_000;
     let mut desk = Desk::new(voice);
     write(&pipe, 2_000, 0.5);
@@ -100,7 +100,7 @@ fn stall_is_reported_and_times_out() {
 #[test]
 fn new_samples_follow_a_flush_at_once() {
     let (pipe, reader) = stream();
-    let mut desk = Desk::new(Voice::new(1, 0, reader));
+    let mut desk = Desk::new(Voice::new(1.into(), 0, reader));
     write(&pipe, 20_000, 0.5);
     desk.mix(2);
     pipe.flush(false);
@@ -117,7 +117,7 @@ fn new_samples_follow_a_flush_at_once() {
 #[test]
 fn two_flushes_count_once_without_a_stall() {
     let (pipe, reader) = stream();
-    let mut desk = Desk::new(Voice::new(1, 0, reader));
+    let mut desk = Desk::new(Voice::new(1.into(), 0, reader));
     write(&pipe, 4_000, 0.5);
     desk.mix(1);
     for _ in 0..2 {

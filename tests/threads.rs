@@ -93,7 +93,7 @@ fn hanging_outputs_do_not_block_lookups() {
         .map(|_| {
             let (handle, bell) = session(Clock::Manual, &store);
             handle.play(request(Origin::Bytes(MemoryFile::of(&body)), 1)).expect("it is accepted");
-            handle.advance(from_ms(200.0), 1).expect("it is manual");
+            handle.advance(from_ms(200.0), 1.into()).expect("it is manual");
             (handle, bell)
         })
         .collect();
@@ -127,13 +127,13 @@ fn long_mixes_do_not_starve_other_sessions() {
             pipe.write(&[0; 4 * 4_800], false);
             let stalling = PlayRequest { stall_timeout: Some(from_ms(HOURS)), ..request(Origin::Stream(stream), 1) };
             let writer = handle.stream(stalling, pipe).expect("it is accepted");
-            handle.advance(from_ms(HOURS), 1).expect("it is manual");
+            handle.advance(from_ms(HOURS), 1.into()).expect("it is manual");
             (handle, bell, writer)
         })
         .collect();
     let (handle, bell) = session(Clock::Manual, &Store::default());
     handle.play(download(&serve(), 1)).expect("it is accepted");
-    handle.advance(from_ms(500.0), 1).expect("it is manual");
+    handle.advance(from_ms(500.0), 1.into()).expect("it is manual");
     assert!(matches!(end(&handle, &bell), EventKind::Completed { .. }));
     for (handle, ..) in &busy {
         assert!(handle.stats().now < from_ms(HOURS), "it is not over yet");

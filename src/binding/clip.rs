@@ -14,6 +14,7 @@ use super::outgoing::{Outgoing, OutgoingKind, Serialized};
 use crate::audio::to_ms;
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
+use crate::ids::Ticket;
 use crate::net::Network;
 use crate::runtime::{self, DECODERS};
 use crate::source::{Clips, DecodeJob, FetchLimits, MemoryFile, Origin, Section, Source, make_clip};
@@ -109,7 +110,7 @@ impl NativeClip {
                 Some(error)
             }
         };
-        Ok(Some(Serialized(Message::Settled { ticket: 0, error })))
+        Ok(Some(Serialized(Message::Settled { ticket: Ticket::default(), error })))
     }
 
     /// Stops making it.

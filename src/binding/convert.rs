@@ -378,7 +378,7 @@ impl From<NativeTarget> for Target {
 
 impl From<&Accepted> for NativeAccepted {
     fn from(accepted: &Accepted) -> Self {
-        Self { request_id: accepted.request_id.to_string(), playback: accepted.id as f64 }
+        Self { request_id: accepted.request_id.to_string(), playback: u64::from(accepted.id) as f64 }
     }
 }
 

@@ -372,7 +372,7 @@ impl NativeSession {
     /// Sets a mark. Returns an error if the session is closed.
     #[napi]
     pub fn mark(&self, name: String, number: u32, target: NativeTarget) -> Option<NativeRefusal> {
-        self.handle.mark(name, number, &target.into()).err().map(Into::into)
+        self.handle.mark(name, number.into(), &target.into()).err().map(Into::into)
     }
 
     /// Stops playbacks. Returns the ids that were stopped.
@@ -540,14 +540,14 @@ impl NativeSession {
         ticket: u32,
     ) {
         let attributes = attributes.into_iter().collect();
-        self.handle.describe(Description { name, metadata, attributes }, ticket);
+        self.handle.describe(Description { name, metadata, attributes }, ticket.into());
     }
 
     /// Sends data to these identities in the room, or to all.
     #[napi]
     pub fn send_data(&self, payload: Uint8Array, topic: Option<String>, reliable: bool, to: Vec<String>, ticket: u32) {
         let content = OutgoingContent::Data { payload: Payload(payload.to_vec()), is_reliable: reliable };
-        self.handle.send_data(OutgoingData { topic, to, content }, ticket);
+        self.handle.send_data(OutgoingData { topic, to, content }, ticket.into());
     }
 
     /// Sends a text to these identities in the room, or to all.
@@ -556,13 +556,14 @@ impl NativeSession {
         let NativeText { text, topic, attributes, id, timestamp } = text;
         let attributes = attributes.into_iter().collect();
         let content = OutgoingContent::Text { text: Text(text), attributes, id, timestamp: timestamp as i64 };
-        self.handle.send_data(OutgoingData { topic, to, content }, ticket);
+        self.handle.send_data(OutgoingData { topic, to, content }, ticket.into());
     }
 
     /// Sends a message of a remote procedure call to these identities.
     #[napi]
     pub fn send_rpc(&self, rpc: NativeRpc, to: Vec<String>, ticket: u32) {
-        self.handle.send_data(OutgoingData { topic: None, to, content: OutgoingContent::Rpc(rpc.into()) }, ticket);
+        self.handle
+            .send_data(OutgoingData { topic: None, to, content: OutgoingContent::Rpc(rpc.into()) }, ticket.into());
     }
 
     /// Sets which kinds of data from others are emitted as events from now on.
@@ -585,7 +586,7 @@ impl NativeSession {
 
     #[napi]
     pub fn unpublish(&self, track_id: u32, ticket: u32) {
-        self.handle.unpublish(track_id, ticket);
+        self.handle.unpublish(track_id, ticket.into());
     }
 
     /// Mutes or unmutes a track. Returns an error if the session is closed.
@@ -613,19 +614,19 @@ impl NativeSession {
 
     #[napi]
     pub fn connect(&self, ticket: u32) {
-        self.handle.connect(ticket);
+        self.handle.connect(ticket.into());
     }
 
     /// Stops waiting for a `connect`, which settles with `ERR_ABORTED` if it has not settled yet.
     #[napi]
     pub fn abandon(&self, ticket: u32) {
-        self.handle.abandon(ticket);
+        self.handle.abandon(ticket.into());
     }
 
     /// Advances the manual clock. Returns an error on another one.
     #[napi]
     pub fn advance(&self, ms: f64, ticket: u32) -> Option<NativeRefusal> {
-        self.handle.advance(from_ms(ms), ticket).err().map(Into::into)
+        self.handle.advance(from_ms(ms), ticket.into()).err().map(Into::into)
     }
 
     /// Returns the session's time at which a request made now takes effect.
@@ -648,13 +649,13 @@ impl NativeSession {
 
     #[napi]
     pub fn close(&self, ticket: u32) {
-        self.handle.close(ticket);
+        self.handle.close(ticket.into());
     }
 
     /// Closes once all accepted playbacks have ended, or after `within_ms`.
     #[napi]
     pub fn drain(&self, within_ms: f64, ticket: u32) {
-        self.handle.drain(from_ms(within_ms), ticket);
+        self.handle.drain(from_ms(within_ms), ticket.into());
     }
 }
 

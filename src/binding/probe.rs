@@ -13,6 +13,7 @@ use super::convert::NativeRefusal;
 use super::outgoing::{Outgoing, OutgoingKind, Serialized};
 use crate::error::SpeakerError;
 use crate::event::Message;
+use crate::ids::Ticket;
 use crate::runtime::{self, DECODERS};
 use crate::source::{DecodeJob, Probed, probe};
 
@@ -103,7 +104,7 @@ impl NativeProbe {
             }
             Err(error) => Some(error),
         };
-        Some(Serialized(Message::Settled { ticket: 0, error }))
+        Some(Serialized(Message::Settled { ticket: Ticket::default(), error }))
     }
 
     /// Returns what was found, once.

@@ -18,6 +18,6 @@ impl NativeRecorder {
     /// Writes a text. `ticket` settles when it is written or has failed.
     #[napi]
     pub fn write(&self, text: String, ticket: u32) {
-        self.recorder.write(text, ticket);
+        self.recorder.write(text, ticket.into());
     }
 }

@@ -91,7 +91,7 @@ impl NativeStream {
 
     #[napi]
     pub fn when_room(&self, ticket: u32) {
-        self.stream.when_writable(ticket);
+        self.stream.when_writable(ticket.into());
     }
 
     #[napi]
@@ -107,11 +107,11 @@ impl NativeStream {
     /// Sets a mark behind so many bytes that were written since the last flush. Returns an error if the session is closed.
     #[napi]
     pub fn mark(&self, name: String, number: u32, bytes: f64) -> Option<NativeRefusal> {
-        self.stream.mark(name, number, bytes as u64).err().map(Into::into)
+        self.stream.mark(name, number.into(), bytes as u64).err().map(Into::into)
     }
 
     #[napi]
     pub fn flush(&self, more: bool, ticket: u32) {
-        self.stream.flush(more, ticket);
+        self.stream.flush(more, ticket.into());
     }
 }

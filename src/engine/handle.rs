@@ -11,6 +11,7 @@ use super::{AudioStream, Listener, Recorder, Stream, Tap};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
+use crate::ids::{MarkId, Ticket};
 use crate::metrics::METRICS;
 use crate::mixer::{TrackFade, TrackVolume};
 use crate::output::{
@@ -21,7 +22,7 @@ use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::scope::Scope;
 use crate::session::{
     Accepted, Clock, ConnectionState, Interrupted, Options, PlayRequest, PlaybackInfo, RequestId, Session, Snapshot,
-    Stats, StopRequest, TapOf, Target, Ticket, TrackStats, WallTime, Work,
+    Stats, StopRequest, TapOf, Target, TrackStats, WallTime, Work,
 };
 use crate::source::{self, DriverNotifier, FetchLimits, Opening, Origin, PipeWriter};
 use crate::sync::{Mutex, MutexGuard};
@@ -246,8 +247,8 @@ impl Handle {
     }
 
     /// See [`Session::mark`].
-    pub fn mark(&self, name: String, number: u32, target: &Target) -> Result<()> {
-        self.with(|session, at| session.mark(name, number, target, at))?
+    pub fn mark(&self, name: String, mark: MarkId, target: &Target) -> Result<()> {
+        self.with(|session, at| session.mark(name, mark, target, at))?
     }
 
     /// See [`Session::stop`].
@@ -509,12 +510,12 @@ mod models {
             let sender = Mutex::new(sender);
             let core = undriven(Arc::new(move || sender.lock().send(()).unwrap()));
             let (caller, ticking) = (core.clone(), core.clone());
-            let caller = spawn(move || caller.with(|session, _| session.settle(1)).unwrap());
+            let caller = spawn(move || caller.with(|session, _| session.settle(1.into())).unwrap());
             // Events that are noted while a frame is in flight wait for its commit.
             let driver = spawn(move || {
                 let mut scratch = Scratch::default();
                 ticking.with(|session, at| session.tick(FRAME, at, &mut scratch)).unwrap();
-                ticking.with(|session, _| session.settle(2)).unwrap();
+                ticking.with(|session, _| session.settle(2.into())).unwrap();
                 ticking.with(|session, _| session.commit(Ok(()), DriverCounts::default())).unwrap();
             });
             let handle = Handle { core };

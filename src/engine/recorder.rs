@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 use super::handle::Core;
 use crate::error::{Code, Result, SpeakerError};
+use crate::ids::Ticket;
 use crate::runtime::{DISK_LIMIT, DISK_SECONDS, DISKS, Disk, Lane, RUNTIME, is_pipe, open_nonblocking, within};
-use crate::session::Ticket;
 
 /// The beginning of a recording's first line: no other file is overwritten.
 const BEGINNING: &[u8] = br#"{"type":"session""#;

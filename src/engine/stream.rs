@@ -4,8 +4,9 @@ use std::sync::{Arc, Weak};
 
 use super::handle::Core;
 use crate::error::{Code, Result, SpeakerError};
+use crate::ids::{MarkId, Ticket};
 use crate::mixer::Written;
-use crate::session::{Accepted, StreamStats, Ticket};
+use crate::session::{Accepted, StreamStats};
 use crate::source::{Encoding, PipeWriter};
 
 /// The writer of a stream. Dropping it changes nothing: its playback goes on until it is ended or stopped.
@@ -54,13 +55,13 @@ impl Stream {
     }
 
     /// Sets a mark behind so many bytes written since the last flush; see [`Session::mark_stream`](crate::session::Session::mark_stream).
-    pub fn mark(&self, name: String, number: u32, bytes: u64) -> Result<()> {
+    pub fn mark(&self, name: String, mark: MarkId, bytes: u64) -> Result<()> {
         let place = self.encoding.as_ref().and_then(|encoding| encoding.position(bytes));
         let written = place.map(|place| Written { bytes, place });
         let Some(core) = self.core.upgrade() else {
             return Err(SpeakerError::new(Code::Closed, "Expected an open session but it is closed"));
         };
-        core.with(|session, at| session.mark_stream(self.accepted.id, written, name, number, at))?
+        core.with(|session, at| session.mark_stream(self.accepted.id, written, name, mark, at))?
     }
 
     /// Returns its state; `None` once its playback is over.

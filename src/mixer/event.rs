@@ -1,7 +1,8 @@
 //! The mixer's reports to its session.
 
-use super::voice::{End, PlaybackId};
+use super::voice::End;
 use crate::audio::Samples;
+use crate::ids::{MarkId, PlaybackId};
 use crate::source::PcmReader;
 
 /// Something that happened to a voice at a sample of the session's time.
@@ -29,7 +30,7 @@ pub enum MixerEventKind {
     /// It fell silent at this place because its writer is behind.
     Stalled(Samples),
     /// Everything written to its stream before this mark was mixed.
-    Marked(u32),
+    Marked(MarkId),
     /// It goes on with another reader; the spent one is to be dropped.
     Swapped {
         /// The reader before.

@@ -19,6 +19,7 @@ mod track;
 mod voice;
 
 use crate::audio::{FRAME, LOOK_AHEAD, Samples};
+use crate::ids::PlaybackId;
 
 pub use continuation::Continuation;
 use duck::Ducking;
@@ -32,7 +33,7 @@ use sum::Sum;
 use track::Tracks;
 pub use track::{TrackCounts, TrackFade, TrackSettings, TrackVolume};
 use voice::Boundary;
-pub use voice::{End, PlaybackId, Voice, Written};
+pub use voice::{End, Voice, Written};
 
 /// The mapping of tracks to streams of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

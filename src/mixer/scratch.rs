@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::voice::PlaybackId;
 use crate::audio::{FRAME, LOOK_AHEAD, Samples};
+use crate::ids::PlaybackId;
 use crate::source::Clip;
 
 /// The mixed samples of one stream.

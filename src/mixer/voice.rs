@@ -10,6 +10,7 @@ use super::seam::Seam;
 use super::sum::Sum;
 use super::{MixerEvent, MixerEventKind};
 use crate::audio::{EDGE_FADE, LOOK_AHEAD, RINGING, Samples};
+use crate::ids::{MarkId, PlaybackId};
 use crate::source::PcmReader;
 
 /// An amount written to a stream since its last flush.
@@ -20,9 +21,6 @@ pub struct Written {
     /// The place in the source where they end.
     pub place: Samples,
 }
-
-/// The internal id of a playback, unique in its session and never reused.
-pub type PlaybackId = u64;
 
 /// The reason why a voice fell silent for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +74,8 @@ pub struct Voice {
     pub report_every: Samples,
     /// The time before its end at which the next playback may begin, to cross over with it: half of it at most. 0 if none may.
     pub lead: Samples,
-    /// Marks in the samples of its reader, each with its number.
-    marks: Vec<(u32, Written)>,
+    /// Marks in the samples of its reader.
+    marks: Vec<(MarkId, Written)>,
     pub(super) state: State,
 }
 
@@ -217,7 +215,7 @@ impl Voice {
     }
 
     /// Replaces its marks. Ignored while another reader is on its way: then they stand in what that one reads.
-    pub fn set_marks(&mut self, marks: Vec<(u32, Written)>) {
+    pub fn set_marks(&mut self, marks: Vec<(MarkId, Written)>) {
         if !self.state.declick.is_swapping() {
             self.marks = marks;
         }
@@ -396,16 +394,16 @@ impl Voice {
         let mixed = self.state.played - played;
         let (here, silent) = (self.reader.position_since_flush(), step as Samples - mixed);
         let before = here - mixed;
-        for (number, written) in std::mem::take(&mut self.marks) {
+        for (id, written) in std::mem::take(&mut self.marks) {
             let at = if written.place <= here {
                 at + written.place.saturating_sub(before)
             } else if silent > 0 && self.has_run_dry(written) {
                 at + mixed
             } else {
-                self.marks.push((number, written));
+                self.marks.push((id, written));
                 continue;
             };
-            events.push(MixerEvent { id: self.id, at, kind: MixerEventKind::Marked(number) });
+            events.push(MixerEvent { id: self.id, at, kind: MixerEventKind::Marked(id) });
         }
     }
 

@@ -28,6 +28,7 @@ use crate::audio::{Samples, to_s16};
 use crate::dither::Dither;
 use crate::error::{Code, Result, SpeakerError};
 use crate::g711::Law;
+use crate::ids::Ticket;
 use crate::mixer::{Frame, Routing};
 use crate::reserved::ReservedPath;
 use crate::source::DriverNotifier;
@@ -191,14 +192,14 @@ pub enum OutputEvent {
     /// [`Output::describe`] is done, or has failed.
     Described {
         /// The call's ticket.
-        ticket: u32,
+        ticket: Ticket,
         /// The failure, if it failed.
         error: Option<SpeakerError>,
     },
     /// [`Output::unpublish`] is done, or has failed.
     UnpublishDone {
         /// The call's ticket.
-        ticket: u32,
+        ticket: Ticket,
         /// The failure, if it failed.
         error: Option<SpeakerError>,
     },
@@ -207,7 +208,7 @@ pub enum OutputEvent {
     /// The data of [`Output::send_data`] was sent, or could not be.
     Sent {
         /// The call's ticket.
-        ticket: u32,
+        ticket: Ticket,
         /// The failure, if it failed.
         error: Option<SpeakerError>,
     },
@@ -285,17 +286,17 @@ pub trait Output: Send {
 
     /// Unpublishes a stream's track once its last sound was heard, until it is [prepared](Self::prepare) again.
     /// [`OutputEvent::UnpublishDone`] answers `ticket`, if there is one.
-    fn unpublish(&mut self, _stream: u32, _ticket: Option<u32>, _now: Instant) {}
+    fn unpublish(&mut self, _stream: u32, _ticket: Option<Ticket>, _now: Instant) {}
 
     /// Mutes or unmutes a stream's track, whether or not it is published yet and whoever muted it.
     fn set_muted(&mut self, _stream: u32, _muted: bool) {}
 
     /// Sets this participant's name, metadata and attributes, in every room that is joined. [`OutputEvent::Described`] answers `ticket`,
     /// if there is one.
-    fn describe(&mut self, _description: Description, _ticket: Option<u32>, _now: Instant) {}
+    fn describe(&mut self, _description: Description, _ticket: Option<Ticket>, _now: Instant) {}
 
     /// Sends data to others in the room as soon as it can be reached. [`OutputEvent::Sent`] answers `ticket`.
-    fn send_data(&mut self, _data: OutgoingData, _ticket: u32) {}
+    fn send_data(&mut self, _data: OutgoingData, _ticket: Ticket) {}
 
     /// Sets which of others' data is reported from now on, in every room that is joined.
     fn set_data_interest(&mut self, _interest: DataInterest) {}

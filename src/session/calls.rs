@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::outbox::{Garbage, OutputRequest, Ticket};
+use super::outbox::{Garbage, OutputRequest};
 use super::output_state::Connection;
 use super::playbacks::{Loadable, Loading, Phase, PlaybackInfo, Request, Sought, Sounding, Stopping};
 use super::policy::{Admission, OnDuplicate, Overlap, Target, admit};
@@ -10,7 +10,8 @@ use super::{Advance, Clock, Lifecycle, RequestId, Session, WallTime};
 use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
-use crate::mixer::{Continuation, End, PlaybackId, Ramp, Role, Stem, TrackVolume, Voice};
+use crate::ids::{PlaybackId, Ticket};
+use crate::mixer::{Continuation, End, Ramp, Role, Stem, TrackVolume, Voice};
 use crate::output::{DataInterest, Description, Listening, OutgoingData, TapRequest, TapTarget};
 use crate::source::{Opening, Origin, PcmReader, Source};
 

@@ -1,8 +1,8 @@
 //! Draining: a session takes no more requests, and closes once the accepted ones are over.
 
-use super::outbox::Ticket;
 use super::{Advance, Lifecycle, Session, WallTime};
 use crate::audio::Samples;
+use crate::ids::Ticket;
 
 impl Session {
     /// Takes no more requests, waits for the accepted ones to end, and closes as [`close`](Self::close) does; what is left after

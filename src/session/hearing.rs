@@ -9,7 +9,7 @@ use super::playbacks::Taken;
 use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::EventKind;
-use crate::mixer::PlaybackId;
+use crate::ids::PlaybackId;
 use crate::output::UnheardPolicy;
 
 /// The unheard time of a voice, by its own count of samples.

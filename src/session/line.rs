@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use super::WallTime;
 use super::playbacks::{Loadable, Request};
 use crate::audio::Samples;
-use crate::mixer::PlaybackId;
+use crate::ids::PlaybackId;
 use crate::source::Source;
 
 /// A playback that waits for its turn.

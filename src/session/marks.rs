@@ -7,12 +7,12 @@ use super::{Session, WallTime};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::event::EventKind;
-use crate::mixer::{PlaybackId, Written};
+use crate::ids::{MarkId, PlaybackId};
+use crate::mixer::Written;
 
 /// A mark that is not reached yet.
 pub struct Mark {
-    /// Unique in the session.
-    number: u32,
+    id: MarkId,
     name: String,
     awaits: Awaited,
 }
@@ -25,15 +25,15 @@ enum Awaited {
 }
 
 impl Session {
-    /// Sets a mark that is reported once every live playback of the target has ended, at once if there is none. `number` is unique.
-    pub fn mark(&mut self, name: String, number: u32, target: &Target, at: WallTime) -> Result<()> {
+    /// Sets a mark that is reported once every live playback of the target has ended, at once if there is none.
+    pub fn mark(&mut self, name: String, mark: MarkId, target: &Target, at: WallTime) -> Result<()> {
         self.wall = at;
         self.check_live()?;
         let ids: BTreeSet<_> = self.matching_or_stopping(target).into_iter().collect();
         if ids.is_empty() {
-            self.note(None, EventKind::Mark { name, mark: number });
+            self.note(None, EventKind::Mark { name, mark });
         } else {
-            self.marks.push(Mark { number, name, awaits: Awaited::Ends(ids) });
+            self.marks.push(Mark { id: mark, name, awaits: Awaited::Ends(ids) });
         }
         Ok(())
     }
@@ -45,7 +45,7 @@ impl Session {
         id: PlaybackId,
         written: Option<Written>,
         name: String,
-        number: u32,
+        mark: MarkId,
         at: WallTime,
     ) -> Result<()> {
         self.wall = at;
@@ -56,9 +56,9 @@ impl Session {
             sounding.is_some_and(|sounding| sounding.voice.has_heard(written))
         });
         if is_nothing || is_heard || self.playbacks.request(id).is_none() {
-            self.note(None, EventKind::Mark { name, mark: number });
+            self.note(None, EventKind::Mark { name, mark });
         } else {
-            self.marks.push(Mark { number, name, awaits: Awaited::Written(id, written) });
+            self.marks.push(Mark { id: mark, name, awaits: Awaited::Written(id, written) });
             self.hand_marks(id);
         }
         Ok(())
@@ -69,7 +69,7 @@ impl Session {
         let Self { playbacks, marks, .. } = self;
         let Some(sounding) = playbacks.sounding(id).filter(|sounding| sounding.flushing.is_none()) else { return };
         let its = marks.iter().filter_map(|mark| match mark.awaits {
-            Awaited::Written(its, Some(written)) if its == id => Some((mark.number, written)),
+            Awaited::Written(its, Some(written)) if its == id => Some((mark.id, written)),
             _ => None,
         });
         sounding.voice.set_marks(its.collect());
@@ -84,8 +84,8 @@ impl Session {
     }
 
     /// Reports a mark that a voice has reached.
-    pub(super) fn reach_mark(&mut self, number: u32, at: Samples) {
-        self.emit_marks(at, |mark| mark.number == number);
+    pub(super) fn reach_mark(&mut self, mark: MarkId, at: Samples) {
+        self.emit_marks(at, |each| each.id == mark);
     }
 
     /// Reports the marks that waited for the end of this playback alone.
@@ -98,8 +98,8 @@ impl Session {
 
     fn emit_marks(&mut self, at: Samples, mut is_reached: impl FnMut(&mut Mark) -> bool) {
         let Self { marks, outbox, .. } = self;
-        for Mark { name, number, .. } in marks.extract_if(.., |mark| is_reached(mark)) {
-            outbox.note(at, None, EventKind::Mark { name, mark: number });
+        for Mark { name, id: mark, .. } in marks.extract_if(.., |mark| is_reached(mark)) {
+            outbox.note(at, None, EventKind::Mark { name, mark });
         }
     }
 }

@@ -35,12 +35,13 @@ use std::sync::Arc;
 use crate::audio::{Samples, from_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{EventKind, Message};
-use crate::mixer::{Duck, Mixer, MixerEvent, PlaybackId, Routing, TrackCounts, TrackFade};
+use crate::ids::{PlaybackId, Ticket};
+use crate::mixer::{Duck, Mixer, MixerEvent, Routing, TrackCounts, TrackFade};
 use crate::output::{ConnectionStats, Participant};
 use crate::source::PcmReader;
 
 pub use calls::{Accepted, Continued, Interrupted, PlayRequest, StopRequest, TapOf};
-pub use outbox::{Open, OutputRequest, Ticket, Work};
+pub use outbox::{Open, OutputRequest, Work};
 pub use output_state::ConnectionState;
 pub use playbacks::{Phase, PlaybackInfo};
 pub use policy::{OnDuplicate, Overlap, Policy, Target};

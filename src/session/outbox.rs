@@ -9,13 +9,10 @@ use super::playbacks::{Request, Sounding};
 use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
-use crate::mixer::PlaybackId;
+use crate::ids::{PlaybackId, Ticket};
 use crate::output::{DataInterest, Description, IncomingContent, IncomingData, Listening, OutgoingData, TapRequest};
 use crate::runtime::Waker;
 use crate::source::{Opening, PcmReader, Source};
-
-/// The ticket of a call that is answered later.
-pub type Ticket = u32;
 
 /// A source to be opened; its reader comes back by [`Session::opened`](super::Session::opened).
 pub struct Open {

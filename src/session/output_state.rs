@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::outbox::{Outbox, OutputRequest, Ticket};
+use super::outbox::{Outbox, OutputRequest};
 use crate::error::SpeakerError;
+use crate::ids::Ticket;
 use crate::mixer::Routing;
 use crate::output::{DataInterest, Listening, UnheardPolicy};
 

@@ -11,7 +11,8 @@ use super::policy::{Overlap, Target};
 use super::{Continued, RequestId, WallTime};
 use crate::audio::Samples;
 use crate::error::SpeakerError;
-use crate::mixer::{PlaybackId, Role, Voice};
+use crate::ids::PlaybackId;
+use crate::mixer::{Role, Voice};
 use crate::source::{MemoryFile, PcmReader};
 
 /// The phase of a playback between acceptance and the terminal event; any may be the last.
@@ -234,13 +235,13 @@ pub struct Playbacks {
 impl Playbacks {
     /// Returns an internal id that was never used.
     pub fn next_id(&mut self) -> PlaybackId {
-        self.last += 1;
+        self.last = self.last.next();
         self.last
     }
 
     /// Generates a `requestId` for a request that has none.
     pub fn generate_name(&self) -> RequestId {
-        let numbers = self.last + 1..;
+        let numbers = u64::from(self.last) + 1..;
         let mut names = numbers.map(|number| RequestId::from(format!("playback-{number}")));
         names.find(|name| !self.names.contains_key(name)).expect("numbers do not end")
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::outbox::Ticket;
 use crate::error::SpeakerError;
 use crate::event::EventKind;
+use crate::ids::Ticket;
 use crate::output::{Description, Participant, Presence};
 
 #[derive(Default)]
@@ -187,16 +187,17 @@ mod tests {
             ..Default::default()
         };
         room.remember(description("a", "1"));
-        room.add_request(1, description("a", "2"));
-        room.add_request(2, description("b", "1"));
-        let said = [(None, description("a", "1")), (Some(1), description("a", "2")), (Some(2), description("b", "1"))];
+        room.add_request(1.into(), description("a", "2"));
+        room.add_request(2.into(), description("b", "1"));
+        let said = [(None, ("a", "1")), (Some(1), ("a", "2")), (Some(2), ("b", "1"))]
+            .map(|(number, (key, value))| (number.map(Ticket::from), description(key, value)));
         assert_eq!(room.descriptions_to_send(), said);
-        assert!(room.answered(1, None));
-        assert!(room.answered(2, Some(&SpeakerError::new(Code::Refused, "no"))));
-        assert!(!room.answered(2, None));
+        assert!(room.answered(1.into(), None));
+        assert!(room.answered(2.into(), Some(&SpeakerError::new(Code::Refused, "no"))));
+        assert!(!room.answered(2.into(), None));
         assert_eq!(room.descriptions_to_send(), [(None, description("a", "2"))]);
-        room.add_request(3, description("c", "1"));
-        assert_eq!(room.give_up(), [3]);
+        room.add_request(3.into(), description("c", "1"));
+        assert_eq!(room.give_up(), [3.into()]);
         assert!(!room.is_wanted());
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::outbox::Ticket;
 use crate::error::{Code, Result, SpeakerError};
+use crate::ids::Ticket;
 
 /// The most bytes that may wait. A caller that awaits each call never has more than one waiting.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -53,11 +53,11 @@ mod tests {
     #[test]
     fn bounds_waiting_data() {
         let mut sends = Sends::default();
-        assert!(sends.add(1, MAX_BYTES - 10).is_ok() && sends.add(2, 10).is_ok());
-        assert_eq!(sends.add(3, 1).unwrap_err().code, Code::QueueFull);
-        assert_eq!((sends.remove(3), sends.remove(2), sends.remove(2)), (false, true, false));
-        assert!(sends.add(4, 10).is_ok());
-        assert_eq!(sends.give_up(), [1, 4]);
-        assert!(!sends.are_waiting() && sends.add(5, MAX_BYTES).is_ok());
+        assert!(sends.add(1.into(), MAX_BYTES - 10).is_ok() && sends.add(2.into(), 10).is_ok());
+        assert_eq!(sends.add(3.into(), 1).unwrap_err().code, Code::QueueFull);
+        assert_eq!((sends.remove(3.into()), sends.remove(2.into()), sends.remove(2.into())), (false, true, false));
+        assert!(sends.add(4.into(), 10).is_ok());
+        assert_eq!(sends.give_up(), [1, 4].map(Ticket::from));
+        assert!(!sends.are_waiting() && sends.add(5.into(), MAX_BYTES).is_ok());
     }
 }

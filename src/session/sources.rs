@@ -1,12 +1,12 @@
 //! The sources of a session: readers that were opened, sources that fail or start late, and seeks.
 
-use super::outbox::Ticket;
 use super::playbacks::{Loadable, Request, Sought, Sounding};
 use super::{Session, WallTime};
 use crate::audio::to_ms;
 use crate::error::{Code, SpeakerError};
 use crate::event::EventKind;
-use crate::mixer::{MixerEvent, PlaybackId};
+use crate::ids::{PlaybackId, Ticket};
+use crate::mixer::MixerEvent;
 use crate::source::PcmReader;
 
 impl Session {
@@ -100,13 +100,9 @@ impl Session {
     /// wait too: how fast each loads must not change the order of the events.
     fn next_failed(&self) -> Option<(PlaybackId, SpeakerError)> {
         let loads = |(id, source): (PlaybackId, &Loadable)| source.is_loading().then_some(id);
-        let limit = if self.is_eager() {
-            self.playbacks.opened().filter_map(loads).min().unwrap_or(PlaybackId::MAX)
-        } else {
-            PlaybackId::MAX
-        };
+        let limit = if self.is_eager() { self.playbacks.opened().filter_map(loads).min() } else { None };
         let failed = |(id, source): (PlaybackId, &Loadable)| Some((id, source.failure()?));
-        let before = |(id, _): &(PlaybackId, &Loadable)| *id < limit;
+        let before = |(id, _): &(PlaybackId, &Loadable)| limit.is_none_or(|limit| *id < limit);
         self.playbacks.opened().filter(before).filter_map(failed).min_by_key(|(id, _)| *id)
     }
 

@@ -13,7 +13,8 @@ use super::{Clock, GaplessJoin, Session, Stats, WallTime};
 use crate::audio::{EDGE_FADE, FRAME, LOOK_AHEAD, RINGING, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
-use crate::mixer::{End, Mixer, MixerEvent, MixerEventKind, PlaybackId, Scratch};
+use crate::ids::PlaybackId;
+use crate::mixer::{End, Mixer, MixerEvent, MixerEventKind, Scratch};
 use crate::source::{NowPlaying, Opening, PcmReader};
 
 /// The reason in `stopped` events when the session was closed.
@@ -448,8 +449,8 @@ impl Session {
                     };
                     EventKind::Sought { position_ms: to_ms(place) }
                 }
-                MixerEventKind::Marked(number) => {
-                    self.reach_mark(number, at);
+                MixerEventKind::Marked(mark) => {
+                    self.reach_mark(mark, at);
                     continue;
                 }
                 MixerEventKind::Ended(why) => {

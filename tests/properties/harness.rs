@@ -9,6 +9,7 @@ use speaker_session::audio::Samples;
 use speaker_session::engine::{EngineOptions, Handle};
 use speaker_session::error::Code;
 use speaker_session::event::Message;
+use speaker_session::ids::Ticket;
 use speaker_session::mixer::TrackVolume;
 use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Phase, PlayRequest, Policy, RequestId, Stats, StopRequest};
@@ -46,7 +47,7 @@ pub struct Rig {
     /// One for each message that can be taken.
     rings: Receiver<()>,
     recording: Arc<Mutex<Recording>>,
-    ticket: u32,
+    last_ticket: u32,
 }
 
 impl Rig {
@@ -74,7 +75,7 @@ impl Rig {
                 let _ = sender.lock().send(());
             }),
         };
-        Self { handle: Handle::new(options, engine).expect("there are threads"), rings, recording, ticket: 0 }
+        Self { handle: Handle::new(options, engine).expect("there are threads"), rings, recording, last_ticket: 0 }
     }
 
     /// Makes a call and waits until it is done; returns its answer and the messages meanwhile, in order.
@@ -118,23 +119,24 @@ impl Rig {
         (answer, reported)
     }
 
-    fn until_settled(&mut self, ask: impl FnOnce(&Handle, u32)) -> (Answer, Vec<Message>) {
-        self.ticket += 1;
-        ask(&self.handle, self.ticket);
+    fn until_settled(&mut self, ask: impl FnOnce(&Handle, Ticket)) -> (Answer, Vec<Message>) {
+        self.last_ticket += 1;
+        let asked = self.last_ticket.into();
+        ask(&self.handle, asked);
         let mut reported = Vec::new();
         loop {
             if self.rings.recv_timeout(PATIENCE).is_err() {
                 let stuck = format!("{:?} {:?}", self.handle.playbacks(), self.handle.stats());
                 let loading = self.handle.with(|session, _| session.describe_loading());
                 let stuck = format!("{loading:?} {stuck}");
-                self.handle.connect(u32::MAX);
+                self.handle.connect(u32::MAX.into());
                 let more: Vec<_> = (0..5).map_while(|_| self.rings.recv_timeout(Duration::from_secs(2)).ok()).collect();
                 let messages: Vec<_> = more.iter().map(|()| self.handle.take_message()).collect();
                 panic!("every ticket settles: {stuck}; after another call: {messages:?}");
             }
             reported.push(self.handle.take_message().expect("one message for each ring"));
             if let Some(Message::Settled { ticket, error }) = reported.last()
-                && *ticket == self.ticket
+                && *ticket == asked
             {
                 let code = error.as_ref().map(|error| error.code);
                 return (Answer::Settled(code), reported);

@@ -4,7 +4,7 @@ use speaker_session::error::Code;
 use speaker_session::output::OutputEvent;
 use speaker_session::session::{Clock, Overlap};
 
-use crate::table::{Table, gone, request, rules};
+use crate::table::{Table, gone, request, rules, ticket};
 
 #[test]
 fn stops_everything_and_closes_the_output() {
@@ -14,16 +14,16 @@ fn stops_everything_and_closes_the_output() {
     }
     table.play("loading", 1);
     table.ready("a");
-    table.session.close(Some(8), table.at());
+    table.session.close(Some(ticket(8)), table.at());
     assert_eq!(table.words(), "loading:stopped(closed)@0 b:stopped(closed)@0 c:stopped(closed)@0");
     assert_eq!(table.live(), "a:stopping", "the last frame carries its fade");
     assert_eq!(table.outputs(), "close");
     assert_eq!(table.frame(), "a:stopped(closed)@25");
-    table.session.close(Some(9), table.at());
+    table.session.close(Some(ticket(9)), table.at());
     table.session.end_sounding();
     table.session.closed(Ok(()));
     assert_eq!(table.words(), "disconnected(closed) settled8 settled9");
-    table.session.close(Some(10), table.at());
+    table.session.close(Some(ticket(10)), table.at());
     assert_eq!((table.words(), table.session.is_closed()), ("settled10".into(), true));
 }
 
@@ -40,7 +40,7 @@ fn last_frame_ends_everything_sounding() {
 #[test]
 fn reports_why_the_output_failed_to_close() {
     let mut table = Table::new(Overlap::Mix);
-    table.session.close(Some(8), table.at());
+    table.session.close(Some(ticket(8)), table.at());
     table.session.closed(Err(gone()));
     assert_eq!(table.words(), "disconnected(closed) settled8(ERR_FILE)");
 }
@@ -52,7 +52,7 @@ fn settles_an_advance_under_way() {
     table.play("a", 0);
     assert_eq!(table.advance(960), "", "a loads");
     assert_eq!(table.advance(960), "");
-    table.session.close(Some(8), table.at());
+    table.session.close(Some(ticket(8)), table.at());
     assert_eq!(table.words(), "a:stopped(closed)@0 settled2(ERR_CLOSED) settled3(ERR_CLOSED)");
     table.session.end_sounding();
     table.session.closed(Ok(()));
@@ -62,8 +62,8 @@ fn settles_an_advance_under_way() {
 #[test]
 fn settles_a_connect_under_way() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
-    table.session.connect(1);
-    table.session.close(Some(2), table.at());
+    table.session.connect(ticket(1));
+    table.session.close(Some(ticket(2)), table.at());
     assert_eq!((table.words(), table.outputs()), ("settled1(ERR_CLOSED)".into(), "open close".into()));
     assert_eq!(table.output(OutputEvent::Connected), "connected");
     table.session.closed(Ok(()));
@@ -76,8 +76,8 @@ fn closed_session_refuses_calls() {
     table.session.close(None, table.at());
     table.session.closed(Ok(()));
     assert_eq!(table.words(), "", "it was never connected");
-    table.session.connect(1);
-    table.session.advance(960, 2).expect("the clock is manual");
+    table.session.connect(ticket(1));
+    table.session.advance(960, ticket(2)).expect("the clock is manual");
     assert_eq!(table.words(), "settled1(ERR_CLOSED) settled2(ERR_CLOSED)");
     let refused = table.session.play(request("a"), table.at()).unwrap_err();
     assert_eq!(refused.code, Code::Closed);

@@ -5,10 +5,10 @@ use speaker_session::output::{
 };
 use speaker_session::session::{Clock, Overlap, WallTime};
 
-use crate::table::{Table, gone, rules};
+use crate::table::{Table, gone, rules, ticket};
 
 fn send(table: &mut Table, bytes: usize) -> String {
-    let ticket = table.ticket();
+    let ticket = table.next_ticket();
     let payload = Payload(vec![0; bytes]);
     let content = OutgoingContent::Data { payload, is_reliable: true };
     table.session.send_data(OutgoingData { topic: None, to: Vec::new(), content }, ticket);
@@ -31,11 +31,11 @@ fn send_joins_the_room_and_settles() {
     assert_eq!(send(&mut table, 5), "");
     assert_eq!(table.outputs(), "open send5=1");
     assert_eq!(table.output(OutputEvent::Connected), "connected");
-    assert_eq!(table.output(OutputEvent::Sent { ticket: 1, error: None }), "settled1");
-    assert_eq!(table.output(OutputEvent::Sent { ticket: 1, error: Some(gone()) }), "", "once");
+    assert_eq!(table.output(OutputEvent::Sent { ticket: ticket(1), error: None }), "settled1");
+    assert_eq!(table.output(OutputEvent::Sent { ticket: ticket(1), error: Some(gone()) }), "", "once");
     assert_eq!(send(&mut table, 6), "");
     assert_eq!(table.outputs(), "send6=2");
-    assert_eq!(table.output(OutputEvent::Sent { ticket: 2, error: Some(gone()) }), "settled2(ERR_FILE)");
+    assert_eq!(table.output(OutputEvent::Sent { ticket: ticket(2), error: Some(gone()) }), "settled2(ERR_FILE)");
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn bounds_data_waiting_to_be_sent() {
     }
     assert_eq!(send(&mut table, 60_000), "settled4(ERR_QUEUE_FULL)");
     assert_eq!(table.outputs(), "send500000=2 send500000=3");
-    assert_eq!(table.output(OutputEvent::Sent { ticket: 2, error: None }), "settled2");
+    assert_eq!(table.output(OutputEvent::Sent { ticket: ticket(2), error: None }), "settled2");
     assert_eq!(send(&mut table, 60_000), "");
 }
 
@@ -70,13 +70,13 @@ fn drain_waits_for_data_to_be_sent() {
     let mut table = room();
     send(&mut table, 1);
     table.outputs();
-    let ticket = table.ticket();
-    table.session.drain(48_000, ticket, WallTime(0));
+    let drain = table.next_ticket();
+    table.session.drain(48_000, drain, WallTime(0));
     table.session.pass_time(WallTime(1));
     assert_eq!(table.outputs(), "");
     assert_eq!(send(&mut table, 1), "", "to say goodbye");
-    table.output(OutputEvent::Sent { ticket: 2, error: None });
-    table.output(OutputEvent::Sent { ticket: 4, error: None });
+    table.output(OutputEvent::Sent { ticket: ticket(2), error: None });
+    table.output(OutputEvent::Sent { ticket: ticket(4), error: None });
     table.session.pass_time(WallTime(2));
     assert_eq!(table.outputs(), "send1=4 close");
 }
@@ -84,10 +84,10 @@ fn drain_waits_for_data_to_be_sent() {
 #[test]
 fn waiting_data_keeps_an_abandoned_attempt() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
-    let ticket = table.ticket();
-    table.session.connect(ticket);
+    let connect = table.next_ticket();
+    table.session.connect(connect);
     send(&mut table, 1);
-    table.session.abandon(ticket);
+    table.session.abandon(connect);
     assert_eq!(table.outputs(), "open send1=2");
 }
 
@@ -97,7 +97,7 @@ fn every_room_gets_the_data_subscription() {
     let hears = |data| DataInterest { data, ..DataInterest::default() };
     table.session.hear_data(hears(true));
     assert_eq!(table.outputs(), "");
-    table.session.connect(1);
+    table.session.connect(ticket(1));
     assert_eq!(table.outputs(), "open hear(true,false)");
     table.output(OutputEvent::Connected);
     for (data, expected) in [(true, ""), (false, "hear(false,false)"), (false, ""), (true, "hear(true,false)")] {
@@ -105,7 +105,7 @@ fn every_room_gets_the_data_subscription() {
         assert_eq!(table.outputs(), expected);
     }
     table.output(OutputEvent::Lost { error: gone(), reason: "lost".to_owned() });
-    table.session.connect(2);
+    table.session.connect(ticket(2));
     assert_eq!(table.outputs(), "open hear(true,false)");
 }
 

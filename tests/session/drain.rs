@@ -5,13 +5,13 @@ use speaker_session::mixer::Scratch;
 use speaker_session::output::{OutputEvent, UnheardPolicy};
 use speaker_session::session::{Clock, ConnectionState, Overlap, PlayRequest, Policy, Step, TapOf, Target, WallTime};
 
-use crate::table::{FIRST, Table, gone, named, request, rules, stream};
+use crate::table::{FIRST, Table, gone, named, request, rules, stream, ticket};
 
 /// The time limit of the drains in these tests.
 const WITHIN: u64 = 48_000;
 
-fn drain(table: &mut Table, ticket: u32) -> String {
-    table.session.drain(WITHIN, ticket, table.at());
+fn drain(table: &mut Table, number: u32) -> String {
+    table.session.drain(WITHIN, ticket(number), table.at());
     table.words()
 }
 
@@ -60,7 +60,7 @@ fn refuses_new_requests_and_controls_live_ones() {
     table.ready("a");
     drain(&mut table, 8);
     assert_eq!(table.play("b", 0), "ERR_CLOSED Expected an open session but it is being closed");
-    table.session.connect(9);
+    table.session.connect(ticket(9));
     assert_eq!(table.words(), "settled9(ERR_CLOSED)");
     assert!(table.session.set_muted(0, true, table.at()).is_ok());
     assert_eq!(table.words(), "muted0");
@@ -110,8 +110,8 @@ fn earlier_of_two_drains_holds() {
     for first in [WITHIN, 2 * WITHIN] {
         let mut table = Table::new(Overlap::Mix);
         table.play("a", 0);
-        table.session.drain(first, 8, table.at());
-        table.session.drain(3 * WITHIN - first, 9, table.at());
+        table.session.drain(first, ticket(8), table.at());
+        table.session.drain(3 * WITHIN - first, ticket(9), table.at());
         assert_eq!(table.session.deadline(), Some(WallTime(WITHIN)));
         table.wall = WITHIN;
         assert_eq!(looks(&mut table), "a:stopped(closed)@0");
@@ -128,7 +128,7 @@ fn close_ends_a_drain_at_once() {
     table.play("b", 0);
     table.ready("a");
     drain(&mut table, 8);
-    table.session.close(Some(9), table.at());
+    table.session.close(Some(ticket(9)), table.at());
     assert_eq!(table.words(), "b:stopped(closed)@0");
     assert_eq!((table.outputs(), table.frame()), ("close".into(), "a:stopped(closed)@25".into()));
     table.session.closed(Err(gone()));
@@ -139,7 +139,7 @@ fn close_ends_a_drain_at_once() {
 fn drain_after_close_changes_nothing() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
-    table.session.close(Some(8), table.at());
+    table.session.close(Some(ticket(8)), table.at());
     assert_eq!(table.words(), "a:stopped(closed)@0");
     assert_eq!((drain(&mut table, 9), table.outputs()), (String::new(), "close".into()));
     table.session.closed(Ok(()));
@@ -193,12 +193,12 @@ fn broken_session_is_closed() {
 fn connect_under_way_settles_with_its_attempt() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     table.play("a", 0);
-    table.session.connect(1);
+    table.session.connect(ticket(1));
     assert_eq!(drain(&mut table, 2), "");
     assert_eq!(table.output(OutputEvent::Connected), "connected settled1");
 
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
-    table.session.connect(1);
+    table.session.connect(ticket(1));
     assert_eq!(drain(&mut table, 2), "settled1(ERR_CLOSED)", "nothing needs the output");
 }
 
@@ -245,7 +245,7 @@ fn finishes_an_advance_first() {
     table.play("a", 0);
     assert_eq!(table.advance(4_800), "");
     drain(&mut table, 8);
-    let refused = table.session.advance(960, 9);
+    let refused = table.session.advance(960, ticket(9));
     assert_eq!((refused.is_ok(), table.words()), (true, "settled9(ERR_CLOSED)".into()));
     table.open("a");
     table.hand("a").push(&[0.5; 1_200]);
@@ -254,7 +254,7 @@ fn finishes_an_advance_first() {
     assert_eq!((table.session.now(), table.outputs()), (4_800, "close".into()));
 
     let mut table = manual(Overlap::Mix);
-    table.session.advance(2 * WITHIN, 7).expect("the clock is manual");
+    table.session.advance(2 * WITHIN, ticket(7)).expect("the clock is manual");
     drain(&mut table, 8);
     assert_eq!(table.steps(), "settled7(ERR_CLOSED)");
     assert_eq!(table.session.now(), WITHIN);
@@ -267,7 +267,7 @@ fn waits_for_the_output_on_manual_clock() {
     table.open("a");
     table.hand("a").push(&[0.5; 480]);
     table.hand("a").end(Ok(()));
-    table.session.drain(WITHIN, 8, table.at());
+    table.session.drain(WITHIN, ticket(8), table.at());
     assert!(matches!(table.session.step(table.at(), true, &mut Scratch::default()), Step::Waits));
     assert_eq!(table.outputs(), "open");
     assert_eq!(table.output(OutputEvent::Connected), "connected");

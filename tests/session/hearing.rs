@@ -7,7 +7,7 @@ use speaker_session::event::EventKind;
 use speaker_session::output::{Backlog, ListenRequest, Listening, OutputEvent, PcmFormat, SampleFormat, UnheardPolicy};
 use speaker_session::session::{Clock, ConnectionState, Overlap, Pace, Policy, Target};
 
-use crate::table::{Table, named, request, rules};
+use crate::table::{Table, named, request, rules, ticket};
 
 const PAUSE: UnheardPolicy = UnheardPolicy::Pause;
 const CONTINUE: UnheardPolicy = UnheardPolicy::Continue;
@@ -412,7 +412,7 @@ fn own_mute_is_kept_for_every_room() {
     table.session.set_muted(2, true, table.at()).unwrap();
     table.session.set_muted(2, false, table.at()).unwrap();
     assert_eq!(table.outputs(), "", "there is no output to tell");
-    table.session.connect(1);
+    table.session.connect(ticket(1));
     assert_eq!(table.outputs(), "open mute1");
     table.output(OutputEvent::Connected);
     table.session.set_muted(3, true, table.at()).unwrap();
@@ -420,7 +420,7 @@ fn own_mute_is_kept_for_every_room() {
     assert_eq!(table.outputs(), "mute3 unmute3", "also where nothing is remembered: somebody else may have muted it");
     assert_eq!(table.output(OutputEvent::Muted { stream: 1, policy: CONTINUE }), "muted1");
     table.output(OutputEvent::Lost { error: revoked(), reason: "gone".into() });
-    table.session.connect(2);
+    table.session.connect(ticket(2));
     assert_eq!(table.outputs(), "open mute1");
 }
 
@@ -442,7 +442,7 @@ fn listeners_are_kept_for_every_room() {
     (1..=3).for_each(|id| table.session.listen(listening(id)).unwrap());
     table.session.unlisten(2);
     assert_eq!(table.outputs(), "", "there is no output to tell");
-    table.session.connect(1);
+    table.session.connect(ticket(1));
     assert_eq!(table.outputs(), "open listen1 listen3");
     table.output(OutputEvent::Connected);
     table.session.listen(listening(4)).unwrap();
@@ -450,7 +450,7 @@ fn listeners_are_kept_for_every_room() {
     assert_eq!(table.outputs(), "listen4 unlisten3");
     table.output(OutputEvent::Lost { error: revoked(), reason: "gone".into() });
     table.session.unlisten(4);
-    table.session.connect(2);
+    table.session.connect(ticket(2));
     assert_eq!(table.outputs(), "open listen1");
     table.session.close(None, table.at());
     assert_eq!(table.session.listen(listening(5)).unwrap_err().code, Code::Closed);
@@ -479,12 +479,12 @@ fn reports_the_connection_state() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     let is = |table: &Table, state| assert_eq!(table.session.connection(), state);
     is(&table, ConnectionState::New);
-    table.session.connect(1);
+    table.session.connect(ticket(1));
     is(&table, ConnectionState::Connecting);
-    table.session.abandon(1);
+    table.session.abandon(ticket(1));
     is(&table, ConnectionState::New);
     table.outputs();
-    table.session.connect(2);
+    table.session.connect(ticket(2));
     table.outputs();
     table.output(OutputEvent::Lost { error: revoked(), reason: "failed".into() });
     is(&table, ConnectionState::Disconnected);
@@ -504,7 +504,7 @@ fn reports_the_connection_state() {
     table.session.end_sounding();
     table.session.closed(Ok(()));
     is(&table, ConnectionState::Closed);
-    table.session.connect(3);
+    table.session.connect(ticket(3));
     is(&table, ConnectionState::Closed);
 }
 

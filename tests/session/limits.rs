@@ -2,6 +2,7 @@
 
 use speaker_session::error::Code;
 use speaker_session::event::EventKind;
+use speaker_session::ids::PlaybackId;
 use speaker_session::mixer::Role;
 use speaker_session::session::{Clock, OnDuplicate, Options, Overlap, PlayRequest, Policy, Target, WallTime};
 
@@ -95,7 +96,7 @@ fn stop_frees_the_name() {
     assert_eq!(table.finish("a"), "a:completed");
     let ends: Vec<_> = table.events.iter().filter(|event| !matches!(event.kind, EventKind::Started { .. })).collect();
     let playbacks: Vec<_> = ends.iter().filter_map(|event| event.playback).collect();
-    assert_eq!(playbacks, [1, 2], "each has its own end");
+    assert_eq!(playbacks, [1, 2].map(PlaybackId::from), "each has its own end");
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn duplicate_can_replace_the_live_playback() {
     assert_eq!(table.live(), "a:stopping b:loading a:loading", "the next in line has its turn");
     assert_eq!(table.frame(), "a:stopped(replaced)@25");
     let ends = table.events.iter().filter(|event| matches!(event.kind, EventKind::Stopped { .. }));
-    assert_eq!(ends.filter_map(|event| event.playback).collect::<Vec<_>>(), [1, 3, 2]);
+    assert_eq!(ends.filter_map(|event| event.playback).collect::<Vec<_>>(), [1, 3, 2].map(PlaybackId::from));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use crate::table::{FADE, Table, named, request, rules, stream};
 
 /// Sets a mark, and returns the immediate events.
 fn mark(table: &mut Table, name: &str, target: Target) -> String {
-    let (number, at) = (table.ticket(), table.at());
-    table.session.mark(name.to_owned(), number, &target, at).unwrap();
+    let (mark, at) = (table.next_mark(), table.at());
+    table.session.mark(name.to_owned(), mark, &target, at).unwrap();
     table.words()
 }
 
@@ -68,11 +68,11 @@ fn close_reaches_all_marks() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     mark(&mut table, "m", Target::All);
-    let ticket = table.ticket();
+    let ticket = table.next_ticket();
     let at = table.at();
     table.session.close(Some(ticket), at);
     assert_eq!(table.words(), "a:stopped(closed)@0 mark(m)");
-    let refused = table.session.mark("late".to_owned(), 99, &Target::All, at).unwrap_err();
+    let refused = table.session.mark("late".to_owned(), 99.into(), &Target::All, at).unwrap_err();
     assert_eq!(refused.code, Code::Closed);
 }
 
@@ -88,10 +88,10 @@ fn sounding_stream() -> (Table, std::sync::Arc<speaker_session::source::PipeWrit
 }
 
 fn mark_stream(table: &mut Table, name: &str, samples: u64) -> String {
-    let (number, at) = (table.ticket(), table.at());
+    let (mark, at) = (table.next_mark(), table.at());
     let written = Written { bytes: 4 * samples, place: samples };
     let id = table.id("s");
-    table.session.mark_stream(id, Some(written), name.to_owned(), number, at).unwrap();
+    table.session.mark_stream(id, Some(written), name.to_owned(), mark, at).unwrap();
     table.words()
 }
 
@@ -112,7 +112,7 @@ fn stream_mark_is_reached_at_its_sample() {
 fn flush_reaches_a_stream_mark() {
     let (mut table, _pipe) = sounding_stream();
     mark_stream(&mut table, "m", 3_000);
-    let (ticket, at, id) = (table.ticket(), table.at(), table.id("s"));
+    let (ticket, at, id) = (table.next_ticket(), table.at(), table.id("s"));
     table.session.flush(id, ticket, at);
     assert!(table.words().starts_with("mark(m)"));
 }

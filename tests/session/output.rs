@@ -6,7 +6,7 @@ use speaker_session::mixer::{Routing, Scratch};
 use speaker_session::output::{OutputEvent, UnheardPolicy};
 use speaker_session::session::{Clock, Options, Overlap, Policy, Step, Target, WallTime};
 
-use crate::table::{Table, named, options, rules};
+use crate::table::{Table, named, options, rules, ticket};
 
 fn full_disk() -> SpeakerError {
     SpeakerError::new(Code::Output, "the disk is full")
@@ -156,17 +156,17 @@ fn stop_counts_if_its_fade_is_lost() {
 #[test]
 fn connect_settles_when_open_or_lost() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
-    table.session.connect(1);
-    table.session.connect(2);
+    table.session.connect(ticket(1));
+    table.session.connect(ticket(2));
     assert_eq!((table.words(), table.outputs()), (String::new(), "open".into()));
     assert_eq!(
         table.output(OutputEvent::Lost { error: full_disk(), reason: "failed".into() }),
         "settled1(ERR_OUTPUT) settled2(ERR_OUTPUT)"
     );
-    table.session.connect(3);
+    table.session.connect(ticket(3));
     table.outputs();
     assert_eq!(table.output(OutputEvent::Connected), "connected settled3");
-    table.session.connect(4);
+    table.session.connect(ticket(4));
     assert_eq!(table.words(), "settled4");
 }
 
@@ -174,7 +174,7 @@ fn connect_settles_when_open_or_lost() {
 fn opening_by_hand() -> Table {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Queue));
     assert_eq!(table.play("a", 0), "open a");
-    table.session.connect(8);
+    table.session.connect(ticket(8));
     assert_eq!(table.play("b", 0), "open b", "it stands behind the output");
     assert_eq!(table.stop(named("a")), ("a".into(), String::new()));
     assert_eq!(table.outputs(), "open");
@@ -187,7 +187,7 @@ fn connected_keeps_its_place_on_manual_clock() {
     let reported = "connected settled8 b:queued1 a:stopped(user)@0";
     assert_eq!(table.output(OutputEvent::Connected), reported);
     assert_eq!(table.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3]);
-    table.session.connect(9);
+    table.session.connect(ticket(9));
     assert_eq!((table.words(), table.outputs()), ("settled9".into(), String::new()));
 }
 
@@ -212,7 +212,7 @@ fn close_waits_for_an_output_being_opened() {
         ),
     ] {
         let mut table = opening_by_hand();
-        table.session.close(Some(9), table.at());
+        table.session.close(Some(ticket(9)), table.at());
         assert_eq!((table.words(), table.outputs()), (String::new(), "close".into()));
         let end = if matches!(event, OutputEvent::Connected) { "disconnected(closed) settled9" } else { "settled9" };
         assert_eq!(table.output(event), reported);
@@ -224,12 +224,12 @@ fn close_waits_for_an_output_being_opened() {
 #[test]
 fn abandoned_attempt_holds_no_events() {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
-    table.session.connect(1);
+    table.session.connect(ticket(1));
     table.session.report_error(full_disk());
-    table.session.connect(2);
-    table.session.abandon(1);
+    table.session.connect(ticket(2));
+    table.session.abandon(ticket(1));
     assert_eq!(table.words(), "settled1(ERR_ABORTED)", "at once");
-    table.session.abandon(2);
+    table.session.abandon(ticket(2));
     assert_eq!(
         (table.words(), table.outputs()),
         ("settled2(ERR_ABORTED) error(ERR_OUTPUT)".into(), "open give up".into())
@@ -244,7 +244,7 @@ fn broken_session_emits_no_connected() {
     let reported = "settled8(ERR_INTERNAL) b:queued1 a:stopped(user)@0 b:failed(ERR_INTERNAL) error(ERR_INTERNAL)";
     assert_eq!((table.words(), table.outputs()), (reported.into(), "close".into()));
     assert_eq!(table.output(OutputEvent::Connected), "", "it is closed next");
-    table.session.close(Some(9), table.at());
+    table.session.close(Some(ticket(9)), table.at());
     table.session.closed(Ok(()));
     assert_eq!(table.words(), "settled9");
 }
@@ -252,10 +252,10 @@ fn broken_session_emits_no_connected() {
 #[test]
 fn ignores_events_of_an_abandoned_output() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
-    table.session.connect(1);
+    table.session.connect(ticket(1));
     assert_eq!(table.outputs(), "open");
-    table.session.abandon(1);
-    table.session.connect(2);
+    table.session.abandon(ticket(1));
+    table.session.connect(ticket(2));
     assert_eq!(table.output(OutputEvent::Connected), "settled1(ERR_ABORTED)");
     assert_eq!(table.outputs(), "give up open");
     assert_eq!(table.output(OutputEvent::Connected), "connected settled2");
@@ -264,23 +264,23 @@ fn ignores_events_of_an_abandoned_output() {
 #[test]
 fn last_abandoned_connect_gives_up() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
-    table.session.connect(1);
-    table.session.connect(2);
+    table.session.connect(ticket(1));
+    table.session.connect(ticket(2));
     table.outputs();
-    table.session.abandon(1);
+    table.session.abandon(ticket(1));
     assert_eq!((table.words(), table.outputs()), ("settled1(ERR_ABORTED)".into(), String::new()));
-    table.session.abandon(2);
+    table.session.abandon(ticket(2));
     assert_eq!((table.words(), table.outputs()), ("settled2(ERR_ABORTED)".into(), "give up".into()));
-    table.session.abandon(2);
+    table.session.abandon(ticket(2));
     assert_eq!((table.words(), table.outputs()), Default::default());
 }
 
 #[test]
 fn ignores_an_opening_after_giving_up() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
-    table.session.connect(1);
+    table.session.connect(ticket(1));
     assert_eq!(table.outputs(), "open");
-    table.session.abandon(1);
+    table.session.abandon(ticket(1));
     assert_eq!(table.words(), "settled1(ERR_ABORTED)");
     assert_eq!(table.output(OutputEvent::Connected), "", "it is closed next");
     assert_eq!(table.outputs(), "give up");
@@ -313,7 +313,7 @@ fn reports_a_full_disk_once() {
 fn advance_fails_if_the_output_fails() {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
     table.connect();
-    for ticket in [2, 3] {
+    for ticket in [2, 3].map(ticket) {
         table.session.advance(9_600, ticket).expect("the clock is manual");
     }
     assert_eq!(table.session.time_ahead(), 19_200);
@@ -325,10 +325,10 @@ fn advance_fails_if_the_output_fails() {
 #[test]
 fn advance_keeps_an_abandoned_attempt() {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
-    table.session.connect(1);
-    table.session.advance(960, 2).expect("the clock is manual");
+    table.session.connect(ticket(1));
+    table.session.advance(960, ticket(2)).expect("the clock is manual");
     assert_eq!(table.outputs(), "open");
-    table.session.abandon(1);
+    table.session.abandon(ticket(1));
     assert_eq!((table.words(), table.outputs()), ("settled1(ERR_ABORTED)".into(), String::new()));
     table.output(OutputEvent::Connected);
     assert_eq!(table.steps(), "settled2");

@@ -12,14 +12,15 @@ use proptest::test_runner::FileFailurePersistence;
 use speaker_session::audio::{FRAME, RING};
 use speaker_session::error::Result;
 use speaker_session::event::{Event, EventKind, Message};
-use speaker_session::mixer::{Duck, PlaybackId, Role, Routing, Scratch, TrackVolume, Written};
+use speaker_session::ids::{MarkId, PlaybackId, Ticket};
+use speaker_session::mixer::{Duck, Role, Routing, Scratch, TrackVolume, Written};
 use speaker_session::output::{
     ConnectionStats, DataInterest, IncomingContent, IncomingData, OutgoingContent, OutgoingData, OutputEvent, Payload,
     UnheardPolicy,
 };
 use speaker_session::session::{
     Clock, DriverCounts, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, PlayRequest, Policy, Session, Step,
-    StopRequest, Target, Ticket, WallTime, Work,
+    StopRequest, Target, WallTime, Work,
 };
 use speaker_session::source::{FetchLimits, Media, Opening, PipeWriter, Section, Source, Supply};
 
@@ -178,12 +179,13 @@ struct World {
     readers: Vec<Hand>,
     pipes: Vec<(PlaybackId, Arc<PipeWriter>)>,
     dropped: usize,
-    tickets: Ticket,
+    last_ticket: u32,
     unsettled: BTreeSet<Ticket>,
     connects: Vec<Ticket>,
     fates: BTreeMap<PlaybackId, Fate>,
+    last_mark: u32,
     /// Marks that are not reported yet, each with the latest playback whose end it waits for, if it waits for all.
-    marks: BTreeMap<u32, Option<PlaybackId>>,
+    marks: BTreeMap<MarkId, Option<PlaybackId>>,
     seq: u64,
     at_ms: f64,
     is_connected: bool,
@@ -215,7 +217,8 @@ impl World {
             readers: Vec::new(),
             pipes: Vec::new(),
             dropped: 0,
-            tickets: 0,
+            last_ticket: 0,
+            last_mark: 0,
             unsettled: BTreeSet::new(),
             connects: Vec::new(),
             fates: BTreeMap::new(),
@@ -238,9 +241,15 @@ impl World {
     }
 
     fn ticket(&mut self) -> Ticket {
-        self.tickets += 1;
-        self.unsettled.insert(self.tickets);
-        self.tickets
+        self.last_ticket += 1;
+        let ticket = self.last_ticket.into();
+        self.unsettled.insert(ticket);
+        ticket
+    }
+
+    fn mark(&mut self) -> MarkId {
+        self.last_mark += 1;
+        self.last_mark.into()
     }
 
     fn apply(&mut self, step: Happening) {
@@ -337,20 +346,18 @@ impl World {
                 let _ = self.session.set_muted(track, muted, at);
             }
             Happening::Mark(target) => {
-                let number = self.ticket();
-                self.unsettled.remove(&number);
+                let mark = self.mark();
                 let latest = (target == Target::All).then(|| self.fates.keys().last().copied()).flatten();
-                if self.session.mark("mark".to_owned(), number, &target, at).is_ok() {
-                    self.marks.insert(number, latest);
+                if self.session.mark("mark".to_owned(), mark, &target, at).is_ok() {
+                    self.marks.insert(mark, latest);
                 }
             }
             Happening::MarkStream { which, samples } => {
-                let number = self.ticket();
-                self.unsettled.remove(&number);
+                let mark = self.mark();
                 let Some((id, _)) = pick(&mut self.pipes, which) else { return };
                 let written = Some(Written { bytes: 4 * samples, place: samples });
-                if self.session.mark_stream(*id, written, "mark".to_owned(), number, at).is_ok() {
-                    self.marks.insert(number, None);
+                if self.session.mark_stream(*id, written, "mark".to_owned(), mark, at).is_ok() {
+                    self.marks.insert(mark, None);
                 }
             }
             Happening::Unpublish(track) => {
@@ -608,7 +615,8 @@ impl World {
                 EventKind::Connected => assert!(!std::mem::replace(&mut self.is_connected, true)),
                 EventKind::Disconnected { .. } => assert!(std::mem::replace(&mut self.is_connected, false)),
                 EventKind::Mark { mark, .. } => {
-                    let latest = self.marks.remove(mark).expect("it was set, and not reported before").unwrap_or(0);
+                    let latest =
+                        self.marks.remove(mark).expect("it was set, and not reported before").unwrap_or_default();
                     assert!(self.fates.range(..=latest).all(|(_, fate)| fate.is_over), "a mark came too early");
                 }
                 _ => {}

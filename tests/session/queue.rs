@@ -1,6 +1,7 @@
 //! Queues: order, timeouts and the next in line.
 
 use speaker_session::event::EventKind;
+use speaker_session::ids::PlaybackId;
 use speaker_session::session::{Overlap, PlayRequest, Policy, Target, WallTime};
 
 use crate::table::{Table, named, request, rules, stream};
@@ -287,7 +288,7 @@ fn twenty_thousand_can_wait_and_stop() {
         .filter_map(|event| event.playback)
         .collect();
     ended.sort_unstable();
-    assert_eq!(ended, (1..=COUNT as u64 + 1).collect::<Vec<_>>());
+    assert_eq!(ended, (1..=COUNT as u64 + 1).map(PlaybackId::from).collect::<Vec<_>>());
     assert_eq!(events.len(), 2 * COUNT + 1, "nobody has his turn meanwhile");
     assert!(table.session.playbacks().is_empty());
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use speaker_session::audio::{EDGE_FADE, FRAME};
 use speaker_session::error::{Code, Result, SpeakerError};
 use speaker_session::event::{Event, EventKind, Message};
-use speaker_session::mixer::{PlaybackId, Role, Routing, Scratch};
+use speaker_session::ids::{MarkId, PlaybackId, Ticket};
+use speaker_session::mixer::{Role, Routing, Scratch};
 use speaker_session::output::{DataInterest, OutgoingContent, OutputEvent};
 use speaker_session::session::{
     Clock, DriverCounts, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session,
-    Step, StopRequest, Target, Ticket, WallTime, Work,
+    Step, StopRequest, Target, WallTime, Work,
 };
 use speaker_session::source::{
     Encoding, FetchLimits, Media, MemoryFile, Opening, Origin, PipeWriter, Raw, Section, Source, Stream, Supply,
@@ -37,7 +38,8 @@ pub struct Table {
     opens: Vec<Open>,
     /// The readers that were handed in, the latest last.
     readers: Vec<(String, Hand)>,
-    tickets: Ticket,
+    last_ticket: u32,
+    last_mark: u32,
     /// The number of readers that were dropped when work was last taken.
     dropped: usize,
 }
@@ -61,6 +63,10 @@ pub fn request(name: &str) -> PlayRequest {
 pub fn stream() -> (Arc<PipeWriter>, Source) {
     let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
     (pipe, Source::new(Origin::Stream(stream), None, Section::default()))
+}
+
+pub fn ticket(number: u32) -> Ticket {
+    Ticket::from(number)
 }
 
 pub fn named(name: &str) -> Target {
@@ -115,7 +121,8 @@ impl Table {
             names: HashMap::new(),
             opens: Vec::new(),
             readers: Vec::new(),
-            tickets: 0,
+            last_ticket: 0,
+            last_mark: 0,
             dropped: 0,
         }
     }
@@ -124,9 +131,16 @@ impl Table {
         WallTime(self.wall)
     }
 
-    pub fn ticket(&mut self) -> Ticket {
-        self.tickets += 1;
-        self.tickets
+    /// Returns a ticket that was not used yet.
+    pub fn next_ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        ticket(self.last_ticket)
+    }
+
+    /// Returns the number of a mark that was not used yet.
+    pub fn next_mark(&mut self) -> MarkId {
+        self.last_mark += 1;
+        self.last_mark.into()
     }
 
     /// Returns the id of a playback.
@@ -137,7 +151,7 @@ impl Table {
 
     /// Opens the output, and drops the words.
     pub fn connect(&mut self) {
-        let ticket = self.ticket();
+        let ticket = self.next_ticket();
         self.session.connect(ticket);
         assert_eq!(self.outputs(), "open");
         assert_eq!(self.output(OutputEvent::Connected), format!("connected settled{ticket}"));
@@ -151,11 +165,14 @@ impl Table {
 
     /// Returns the requests to the output's owner.
     pub fn outputs(&mut self) -> String {
+        let number = |ticket: Option<Ticket>| ticket.map(u32::from);
         let word = |request| match request {
             OutputRequest::Open => "open".to_owned(),
             OutputRequest::Prepare(stream) => format!("prepare{stream}"),
-            OutputRequest::Describe(description, ticket) => format!("describe{:?}{ticket:?}", description.name),
-            OutputRequest::Unpublish(stream, ticket) => format!("unpublish{stream}{ticket:?}"),
+            OutputRequest::Describe(description, ticket) => {
+                format!("describe{:?}{:?}", description.name, number(ticket))
+            }
+            OutputRequest::Unpublish(stream, ticket) => format!("unpublish{stream}{:?}", number(ticket)),
             OutputRequest::SetMuted(stream, muted) => format!("{}{stream}", if muted { "mute" } else { "unmute" }),
             OutputRequest::SendData(data, ticket) => match data.content {
                 OutgoingContent::Data { payload, .. } => format!("send{}={ticket}", payload.0.len()),
@@ -319,7 +336,7 @@ impl Table {
 
     /// On the manual clock: advances by this much time, as far as sources allow.
     pub fn advance(&mut self, samples: u64) -> String {
-        let ticket = self.ticket();
+        let ticket = self.next_ticket();
         self.session.advance(samples, ticket).expect("the clock is manual");
         self.steps()
     }

@@ -1,10 +1,11 @@
 //! Tracks that a user unpublishes.
 
 use speaker_session::error::{Code, SpeakerError};
+use speaker_session::ids::Ticket;
 use speaker_session::output::{OutputEvent, UnheardPolicy};
 use speaker_session::session::{Overlap, Pace};
 
-use crate::table::{Table, rules};
+use crate::table::{Table, rules, ticket};
 
 fn gone() -> SpeakerError {
     SpeakerError::new(Code::Disconnected, "gone")
@@ -15,8 +16,8 @@ fn room() -> Table {
 }
 
 /// Unpublishes a track; returns its ticket, and the words.
-fn unpublish(table: &mut Table, track: u32) -> (u32, String) {
-    let ticket = table.ticket();
+fn unpublish(table: &mut Table, track: u32) -> (Ticket, String) {
+    let ticket = table.next_ticket();
     table.session.unpublish(track, ticket, table.at());
     (ticket, table.words())
 }
@@ -103,12 +104,12 @@ fn settles_at_once_without_a_room() {
         assert_eq!(reported, format!("settled{ticket}"));
     }
     assert_eq!(table.outputs(), "");
-    table.session.connect(90);
+    table.session.connect(ticket(90));
     assert_eq!(table.outputs(), "open unpublish0None unpublish2None");
     table.output(OutputEvent::Connected);
     table.start_on("a", 2);
     table.output(OutputEvent::Lost { error: gone(), reason: "gone".into() });
-    table.session.connect(91);
+    table.session.connect(ticket(91));
     assert_eq!(table.outputs(), "open unpublish0None", "what was played on is published again");
 }
 
@@ -121,7 +122,9 @@ fn settles_even_if_the_room_is_lost() {
         }),
         ("settled2(ERR_REFUSED)", |table| {
             let error = SpeakerError::new(Code::Refused, "no answer");
-            table.session.output_event(OutputEvent::UnpublishDone { ticket: 2, error: Some(error) }, table.at());
+            table
+                .session
+                .output_event(OutputEvent::UnpublishDone { ticket: ticket(2), error: Some(error) }, table.at());
         }),
         ("settled2", |table| {
             table.session.close(None, table.at());
@@ -131,7 +134,7 @@ fn settles_even_if_the_room_is_lost() {
     ];
     for (expected, end) in ends {
         let mut table = room();
-        assert_eq!(unpublish(&mut table, 1), (2, String::new()));
+        assert_eq!(unpublish(&mut table, 1), (ticket(2), String::new()));
         end(&mut table);
         let words = table.words();
         assert!(words.split(' ').any(|word| word == expected), "{words}");
@@ -142,7 +145,7 @@ fn settles_even_if_the_room_is_lost() {
 #[test]
 fn settles_when_the_attempt_is_abandoned() {
     let mut table = Table::closed(speaker_session::session::Clock::Realtime, rules(Overlap::Mix));
-    let connect = table.ticket();
+    let connect = table.next_ticket();
     table.session.connect(connect);
     let (ticket, reported) = unpublish(&mut table, 1);
     assert_eq!(reported, "");

@@ -10,6 +10,7 @@ use proto::data_stream::{Chunk, Header, TextHeader, Trailer, header::ContentHead
 use super::proto;
 use super::texts::Texts;
 use crate::error::{Code, SpeakerError};
+use crate::ids::Ticket;
 use crate::output::{
     DataInterest, IncomingContent, IncomingData, OutgoingContent, OutgoingData, OutputEvent, Payload, Rpc, Text,
 };
@@ -29,7 +30,7 @@ pub enum Written {
 }
 
 struct Waiting {
-    ticket: u32,
+    ticket: Ticket,
     is_reliable: bool,
     packets: Vec<Vec<u8>>,
     /// The number of packets already written.
@@ -64,7 +65,7 @@ impl Data {
     }
 
     /// Queues outgoing data for the call with this ticket.
-    pub fn ask(&mut self, outgoing: OutgoingData, ticket: u32) {
+    pub fn ask(&mut self, outgoing: OutgoingData, ticket: Ticket) {
         self.is_sent = true;
         let is_reliable = !matches!(outgoing.content, OutgoingContent::Data { is_reliable: false, .. });
         self.waiting.push_back(Waiting { ticket, is_reliable, packets: packets(outgoing), written: 0 });
@@ -427,7 +428,7 @@ mod tests {
     fn sends_in_order_as_room_allows() {
         let mut data = Data::default();
         assert!(!data.is_used());
-        (1..=4).for_each(|ticket| data.ask(outgoing("x", None, &[]), ticket));
+        (1..=4).for_each(|ticket| data.ask(outgoing("x", None, &[]), ticket.into()));
         assert!(data.is_used());
         assert_eq!(send(&mut data, 2), ("1 2".to_owned(), 2));
         assert_eq!(send(&mut data, 1), ("3".to_owned(), 1));
@@ -439,7 +440,7 @@ mod tests {
     #[test]
     fn text_starts_over_in_another_room() {
         let mut data = Data::default();
-        data.ask(outgoing_text(&"a".repeat(2 * CHUNK)), 1); // two parts between a beginning and an end
+        data.ask(outgoing_text(&"a".repeat(2 * CHUNK)), 1.into()); // two parts between a beginning and an end
         assert_eq!(send(&mut data, 3), (String::new(), 3));
         data.interrupt();
         assert_eq!(send(&mut data, 0), (String::new(), 0));
@@ -451,12 +452,12 @@ mod tests {
     fn waits_for_channel_until_timeout() {
         let (mut data, begin) = (Data::default(), Instant::now());
         let at = |ms| begin + Duration::from_millis(ms);
-        data.ask(outgoing("x", None, &[]), 1);
+        data.ask(outgoing("x", None, &[]), 1.into());
         data.send(LIMIT, at(0), |_, _| Written::NotOpen);
         assert_eq!(data.next_deadline(), Some(at(10_000)));
         data.interrupt();
         data.send(LIMIT, at(9_000), |_, _| Written::NotOpen);
-        data.ask(outgoing("x", None, &[]), 2);
+        data.ask(outgoing("x", None, &[]), 2.into());
         data.send(LIMIT, at(18_999), |_, _| Written::NotOpen);
         assert_eq!(answers(&mut data), "");
         data.send(LIMIT, at(19_000), |_, _| Written::NotOpen);
@@ -466,7 +467,7 @@ mod tests {
     #[test]
     fn answers_refused_data() {
         let mut data = Data::default();
-        data.ask(outgoing("x", None, &[]), 7);
+        data.ask(outgoing("x", None, &[]), 7.into());
         data.refuse(&no_grant());
         assert_eq!((answers(&mut data), data.has_waiting()), ("7!".to_owned(), false));
     }

@@ -51,6 +51,7 @@ use super::{
 };
 use crate::audio::Samples;
 use crate::error::{Code, Result};
+use crate::ids::Ticket;
 use crate::mixer::Frame;
 use crate::runtime::{RUNTIME, Task, timed};
 use crate::scope::Scope;
@@ -525,7 +526,7 @@ impl Output for LiveKit {
         self.publications.ask(stream, now)
     }
 
-    fn unpublish(&mut self, stream: u32, ticket: Option<u32>, _now: Instant) {
+    fn unpublish(&mut self, stream: u32, ticket: Option<Ticket>, _now: Instant) {
         self.publications.unpublish(stream, ticket);
     }
 
@@ -533,14 +534,14 @@ impl Output for LiveKit {
         self.publications.set_muted(stream, muted);
     }
 
-    fn describe(&mut self, description: Description, ticket: Option<u32>, now: Instant) {
+    fn describe(&mut self, description: Description, ticket: Option<Ticket>, now: Instant) {
         // A room that is joined later is sent the description then.
         let Some(connection) = &self.connection else { return };
         let number = self.requests.ask(description.clone(), ticket, self.options.timeout, now);
         connection.room.describe(number, &description);
     }
 
-    fn send_data(&mut self, data: OutgoingData, ticket: u32) {
+    fn send_data(&mut self, data: OutgoingData, ticket: Ticket) {
         self.data.ask(data, ticket);
     }
 

@@ -21,6 +21,7 @@ use super::mutes::Mutes;
 use super::peer::{Mid, Pt};
 use super::signal_event::{Grant, LocalParticipant, SignalEvent, no_grant};
 use crate::error::{Code, Result, SpeakerError};
+use crate::ids::Ticket;
 use crate::output::{OutputEvent, Presence, UnheardPolicy};
 
 /// The delay before a track that the server unpublished is offered again, unless the server forbids it.
@@ -112,7 +113,7 @@ struct Publication {
 struct Removal {
     step: RemovalStep,
     /// The tickets of the calls that wait for it.
-    tickets: Vec<u32>,
+    tickets: Vec<Ticket>,
 }
 
 enum RemovalStep {
@@ -258,7 +259,7 @@ impl Publications {
 
     /// Unpublishes a track, or prevents its publishing, until it is requested again. The ticket is answered once the room no longer has
     /// the track.
-    pub fn unpublish(&mut self, stream: u32, ticket: Option<u32>) {
+    pub fn unpublish(&mut self, stream: u32, ticket: Option<Ticket>) {
         let Some(index) = self.tracks.iter().position(|track| track.stream == stream) else {
             return self.answer(ticket, None);
         };
@@ -330,7 +331,7 @@ impl Publications {
         tickets.into_iter().for_each(|ticket| self.answer(Some(ticket), error.cloned()));
     }
 
-    fn answer(&mut self, ticket: Option<u32>, error: Option<SpeakerError>) {
+    fn answer(&mut self, ticket: Option<Ticket>, error: Option<SpeakerError>) {
         self.answers.extend(ticket.map(|ticket| OutputEvent::UnpublishDone { ticket, error }));
     }
 
@@ -1019,7 +1020,7 @@ mod tests {
 
         /// Unpublishes a stream's track, with its number as the ticket, and releases it if nothing has to be sent first.
         fn leave(&mut self, stream: u32) -> Vec<(String, bool)> {
-            self.publications.unpublish(stream, Some(stream));
+            self.publications.unpublish(stream, Some(stream.into()));
             self.fall_silent(stream);
             self.send()
         }
@@ -1528,7 +1529,7 @@ mod tests {
     fn track_is_removed_once_silent_and_unlisted() {
         let mut table = Table::joined(&[0, 1], &[]);
         assert_eq!(table.serve(), ["opened 0", "opened 1"]);
-        table.publications.unpublish(0, Some(1));
+        table.publications.unpublish(0, Some(1.into()));
         assert!(table.publications.line(0).is_some(), "its last words are sent");
         table.send();
         assert_eq!(table.idle, []);
@@ -1582,9 +1583,9 @@ mod tests {
         table.serve();
         table.subscribe(0);
         table.reported();
-        table.publications.unpublish(0, Some(1));
+        table.publications.unpublish(0, Some(1.into()));
         assert!(!table.ask(0).unwrap());
-        table.publications.unpublish(0, Some(2));
+        table.publications.unpublish(0, Some(2.into()));
         assert!(!table.ask(0).unwrap());
         table.fall_silent(0);
         table.send();
@@ -1601,8 +1602,8 @@ mod tests {
     #[test]
     fn unpublished_track_is_removed_at_once() {
         let mut table = Table::new(&[0, 1]);
-        table.publications.unpublish(0, Some(1));
-        table.publications.unpublish(7, Some(2));
+        table.publications.unpublish(0, Some(1.into()));
+        table.publications.unpublish(7, Some(2.into()));
         assert_eq!(table.reported(), ["out 1", "out 2"]);
         table.join(true);
         table.publications.started();
@@ -1610,7 +1611,7 @@ mod tests {
         assert!(table.publications.is_as_asked());
         table.handle(SignalEvent::Unpublished { sid: "sid-0".to_owned() });
         assert_eq!(table.reported(), ["unpublished 1 Pause"]);
-        table.publications.unpublish(1, Some(3));
+        table.publications.unpublish(1, Some(3.into()));
         assert_eq!(table.reported(), ["out 3"]);
         table.now += 2 * RETRY_AFTER;
         table.serve();
@@ -1643,8 +1644,8 @@ mod tests {
     fn server_may_unpublish_during_removal() {
         let mut table = Table::joined(&[0, 1], &[]);
         table.serve();
-        table.publications.unpublish(0, Some(1));
-        table.publications.unpublish(1, Some(2));
+        table.publications.unpublish(0, Some(1.into()));
+        table.publications.unpublish(1, Some(2.into()));
         table.ask(1).unwrap();
         for sid in ["sid-0", "sid-1"] {
             table.handle(SignalEvent::Unpublished { sid: sid.to_owned() });
@@ -1708,12 +1709,12 @@ mod tests {
     fn rejoin_completes_removals() {
         let mut table = Table::joined(&[0, 1, 2, 3], &[]);
         table.serve();
-        table.publications.unpublish(0, Some(0));
+        table.publications.unpublish(0, Some(0.into()));
         table.leave(1);
         table.ask(1).unwrap();
         table.publications.reset();
         (table.is_connected, table.awaits_answer) = (false, false);
-        table.publications.unpublish(2, Some(2));
+        table.publications.unpublish(2, Some(2.into()));
         assert_eq!(table.reported(), NOTHING);
         table.join(true);
         assert_eq!(table.reported(), ["out 0", "out 1", "out 2"]);

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Code, SpeakerError};
+use crate::ids::Ticket;
 use crate::output::{Description, OutputEvent};
 
 /// A request with its number and the ticket of the call that waits for the answer, if one does.
 struct Asked {
     number: u32,
     description: Description,
-    ticket: Option<u32>,
+    ticket: Option<Ticket>,
     until: Instant,
 }
 
@@ -21,7 +22,7 @@ pub struct Requests {
 
 impl Requests {
     /// Adds a request that has to be answered within `limit`. Returns its number.
-    pub fn ask(&mut self, description: Description, ticket: Option<u32>, limit: Duration, now: Instant) -> u32 {
+    pub fn ask(&mut self, description: Description, ticket: Option<Ticket>, limit: Duration, now: Instant) -> u32 {
         self.last += 1;
         self.asked.push(Asked { number: self.last, description, ticket, until: now + limit });
         self.last

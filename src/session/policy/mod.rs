@@ -8,7 +8,8 @@ use super::line::Line;
 use super::playbacks::{Playbacks, Request, Sounding};
 use crate::audio::Samples;
 use crate::error::{Code, SpeakerError};
-use crate::mixer::{PlaybackId, Role};
+use crate::ids::PlaybackId;
+use crate::mixer::Role;
 
 pub use tombstones::Tombstones;
 

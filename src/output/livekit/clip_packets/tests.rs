@@ -85,7 +85,7 @@ fn clips(samples: &[f32], channels: usize) -> Arc<Clips> {
 
 fn voice(id: u64, track: u32, clips: &Arc<Clips>, channels: usize) -> Voice {
     let opening = Opening::Source(Source::new(Origin::Clip(clips.clone()), None, Section::default()));
-    Voice::new(id, track, open(&DECODERS, opening, channels, 0, FetchLimits::default(), Arc::default()))
+    Voice::new(id.into(), track, open(&DECODERS, opening, channels, 0, FetchLimits::default(), Arc::default()))
 }
 
 /// The frames of a session, and its track 0 as encoded by two tracks.
@@ -123,7 +123,7 @@ impl Desk {
     }
 
     fn voice(&mut self, id: u64) -> Option<&mut Voice> {
-        self.voices.iter_mut().find(|voice| voice.id == id)
+        self.voices.iter_mut().find(|voice| voice.id == id.into())
     }
 
     fn frame(&mut self) {
