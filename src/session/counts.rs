@@ -1,7 +1,7 @@
 //! Reports a session's counts to the metrics of the process. They follow the events: what a frame caused is counted once the frame was
 //! handed over, so that no count ever goes back.
 
-use super::{Session, Stats};
+use super::Session;
 use crate::audio::Samples;
 use crate::error::Code;
 use crate::metrics::Metrics;
@@ -18,10 +18,25 @@ pub(super) struct Counts {
     pub latencies: Vec<Samples>,
     /// The time for which each playback sounded.
     pub durations: Vec<Samples>,
-    /// The counts of `stats()` that were reported last.
-    reported: Stats,
+    reported: Reported,
     active: usize,
     queued: usize,
+}
+
+/// The counts of `stats()`, as last reported.
+#[derive(Default)]
+struct Reported {
+    completed: u64,
+    stopped: u64,
+    underruns: u64,
+    late_frames: u64,
+    lost_frames: u64,
+    dropped_frames: u64,
+}
+
+/// Returns what a count has grown by since it was last reported.
+fn growth(reported: &mut u64, count: u64) -> u64 {
+    count - std::mem::replace(reported, count)
 }
 
 impl Session {
@@ -30,22 +45,21 @@ impl Session {
         if self.outbox.is_holding() {
             return;
         }
-        let now = self.stats();
         let active = self.playbacks.loading.len() + self.playbacks.sounding.len();
         let queued = self.playbacks.lines.values().map(|line| line.len()).sum();
-        let counts = &mut self.counts;
-        let reported = std::mem::replace(&mut counts.reported, now);
+        let Self { counts, stats, mixer, .. } = self;
+        let reported = &mut counts.reported;
         metrics.requests.add(std::mem::take(&mut counts.requests));
         metrics.started.add(std::mem::take(&mut counts.started));
-        metrics.completed.add(now.completed - reported.completed);
-        metrics.stopped.add(now.stopped - reported.stopped);
+        metrics.completed.add(growth(&mut reported.completed, stats.completed));
+        metrics.stopped.add(growth(&mut reported.stopped, stats.stopped));
         counts.failures.drain(..).for_each(|code| metrics.failures.add(code));
         metrics.output_errors.add(std::mem::take(&mut counts.output_errors));
         metrics.reconnects.add(std::mem::take(&mut counts.reconnects));
-        metrics.underruns.add(now.underruns - reported.underruns);
-        metrics.late_frames.add(now.late_frames - reported.late_frames);
-        metrics.lost_frames.add(now.lost_frames - reported.lost_frames);
-        metrics.dropped_frames.add(now.dropped_frames - reported.dropped_frames);
+        metrics.underruns.add(growth(&mut reported.underruns, mixer.underruns()));
+        metrics.late_frames.add(growth(&mut reported.late_frames, stats.late_frames));
+        metrics.lost_frames.add(growth(&mut reported.lost_frames, stats.lost_frames));
+        metrics.dropped_frames.add(growth(&mut reported.dropped_frames, stats.dropped_frames));
         counts.latencies.drain(..).for_each(|time| metrics.first_frame_latency.add(time));
         counts.durations.drain(..).for_each(|time| metrics.duration.add(time));
         metrics.active.change(std::mem::replace(&mut counts.active, active), active);
