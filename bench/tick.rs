@@ -9,13 +9,13 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use rtrb::{Producer, RingBuffer};
-use speaker_session::audio::{FRAME, RING, SAMPLE_RATE};
-use speaker_session::metrics::METRICS;
-use speaker_session::mixer::{Routing, Scratch};
-use speaker_session::output::OutputEvent;
-use speaker_session::runtime::DECODERS;
-use speaker_session::session::{Clock, DriverCounts, Open, Options, PlayRequest, Session, WallTime};
-use speaker_session::source::{
+use speaker_session::internals::audio::{FRAME, RING, SAMPLE_RATE};
+use speaker_session::internals::metrics::METRICS;
+use speaker_session::internals::mixer::{Routing, Scratch};
+use speaker_session::internals::output::OutputEvent;
+use speaker_session::internals::runtime::DECODERS;
+use speaker_session::internals::session::{Clock, DriverCounts, Open, Options, PlayRequest, Session, WallTime};
+use speaker_session::internals::source::{
     Clips, FetchLimits, MemoryFile, Origin, PcmReader, Section, Source, SourceState, make_clip, open,
 };
 

@@ -15,6 +15,13 @@
 //! binding ←─ events, in one order ─ outbox ─┘
 //! ```
 //!
+//! # Who may use it
+//!
+//! The crate is a Node.js addon: its users call it from JavaScript, through `binding`, and `index.d.ts` is its contract. In Rust it promises
+//! nothing, so every module is private, and `pub` within them means that other modules use it. Only the tests, the benchmarks and the fuzzer link
+//! the crate: what they reach is listed in [`internals`], must be documented, and may change at any time.
+//! `cargo doc --document-private-items` makes pages of all of it.
+//!
 //! # Layout
 //!
 //! - [`audio`]: sample rate, frame, time; every size is derived there.
@@ -31,29 +38,92 @@
 //! - [`runtime`]: the process-wide threads; `sync`: the locks and atomics that they share.
 //! - `binding`: the only code that knows Node.
 
-#![warn(missing_docs)]
+#![allow(rustdoc::private_intra_doc_links, reason = "there are no other modules to link to")]
 
-pub mod audio;
+mod audio;
 mod binding;
 mod dither;
-pub mod engine;
+mod engine;
 mod environment;
-pub mod error;
-pub mod event;
-pub mod g711;
-pub mod ids;
-#[doc(hidden)]
-pub mod listen;
-pub mod metrics;
-pub mod mixer;
+mod error;
+mod event;
+mod g711;
+mod ids;
+mod listen;
+mod metrics;
+mod mixer;
 mod net;
-pub mod output;
-pub mod redact;
-pub mod resample;
-pub mod reserved;
-pub mod runtime;
-pub mod scope;
-pub mod secrets;
-pub mod session;
-pub mod source;
+mod output;
+mod redact;
+mod resample;
+mod reserved;
+mod runtime;
+mod scope;
+mod secrets;
+mod session;
+mod source;
 mod sync;
+
+/// What `tests/` and `bench/` reach, by module. No interface: it changes with the code.
+#[doc(hidden)]
+pub mod internals {
+    pub mod audio {
+        pub use crate::audio::{EDGE_FADE, FRAME, PREROLL, RING, SAMPLE_RATE, Samples, from_ms, to_ms};
+    }
+    pub mod engine {
+        pub use crate::engine::{EngineOptions, Handle, broken_sessions};
+    }
+    pub mod error {
+        pub use crate::error::{Code, Result, SpeakerError};
+    }
+    pub mod event {
+        pub use crate::event::{Event, EventKind, Message};
+    }
+    pub mod g711 {
+        pub use crate::g711::Law;
+    }
+    pub mod ids {
+        pub use crate::ids::{MarkId, PlaybackId, Ticket};
+    }
+    pub mod listen {
+        pub use crate::listen::{Format, FrameKind, JitterBuffer, Packet};
+    }
+    pub mod metrics {
+        pub use crate::metrics::METRICS;
+    }
+    pub mod mixer {
+        pub use crate::mixer::{
+            Duck, Frame, Mixer, MixerEvent, MixerEventKind, Ramp, Role, Routing, Scratch, Stem, TrackVolume, Voice,
+            Written,
+        };
+    }
+    pub mod output {
+        pub use crate::output::{
+            Backlog, Closing, ConnectionStats, DataInterest, IncomingContent, IncomingData, ListenRequest, Listening,
+            OutgoingContent, OutgoingData, Output, OutputEvent, OutputOptions, Payload, PcmFormat, Recording, Rpc,
+            SampleFormat, TapRequest, TapTarget, Text, UnheardPolicy, fuzz,
+        };
+    }
+    pub mod redact {
+        pub use crate::redact::redact;
+    }
+    pub mod reserved {
+        pub use crate::reserved::ReservedPath;
+    }
+    pub mod runtime {
+        pub use crate::runtime::{DECODERS, Pool, RUNTIME, Worker, suspend};
+    }
+    pub mod session {
+        pub use crate::session::{
+            Clock, ConnectionState, DriverCounts, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, Phase,
+            PlayRequest, PlaybackInfo, Policy, RequestId, Session, Stats, Step, StopRequest, TapOf, Target, WallTime,
+            Work,
+        };
+    }
+    pub mod source {
+        pub use crate::source::{
+            Clips, DriverNotifier, Encoding, Fetch, FetchLimits, Media, MemoryFile, Opening, Origin, PcmReader,
+            PipeWriter, Probed, Raw, Section, Source, SourceState, Stream, Supply, divided, make_clip, open, probe,
+        };
+    }
+}

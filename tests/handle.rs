@@ -8,14 +8,14 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use speaker_session::audio::{Samples, from_ms};
-use speaker_session::engine::{EngineOptions, Handle, broken_sessions};
-use speaker_session::error::Code;
-use speaker_session::event::{Event, EventKind, Message};
-use speaker_session::ids::Ticket;
-use speaker_session::output::{OutputOptions, Recording};
-use speaker_session::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
-use speaker_session::source::{Encoding, FetchLimits, MemoryFile, Origin, Raw, Section, Source, Stream};
+use speaker_session::internals::audio::{Samples, from_ms};
+use speaker_session::internals::engine::{EngineOptions, Handle, broken_sessions};
+use speaker_session::internals::error::Code;
+use speaker_session::internals::event::{Event, EventKind, Message};
+use speaker_session::internals::ids::Ticket;
+use speaker_session::internals::output::{OutputOptions, Recording};
+use speaker_session::internals::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
+use speaker_session::internals::source::{Encoding, FetchLimits, MemoryFile, Origin, Raw, Section, Source, Stream};
 use support::wav;
 
 /// A session, its bell, and its samples.

@@ -3,10 +3,14 @@
 mod hand;
 
 use hand::Hand;
-use speaker_session::audio::{EDGE_FADE, FRAME, PREROLL};
-use speaker_session::mixer::{Mixer, MixerEvent, MixerEventKind, Ramp, Routing, Scratch, Stem, TrackVolume, Voice};
-use speaker_session::runtime::DECODERS;
-use speaker_session::source::{FetchLimits, MemoryFile, Opening, Origin, PcmReader, Section, Source, make_clip, open};
+use speaker_session::internals::audio::{EDGE_FADE, FRAME, PREROLL};
+use speaker_session::internals::mixer::{
+    Mixer, MixerEvent, MixerEventKind, Ramp, Routing, Scratch, Stem, TrackVolume, Voice,
+};
+use speaker_session::internals::runtime::DECODERS;
+use speaker_session::internals::source::{
+    FetchLimits, MemoryFile, Opening, Origin, PcmReader, Section, Source, make_clip, open,
+};
 
 /// Makes a mono reader and its writing end.
 fn source() -> (Hand, PcmReader) {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::thread::yield_now;
 use std::time::Duration;
 
-use speaker_session::audio::FRAME;
-use speaker_session::mixer::{Mixer, MixerEventKind, Routing, Scratch, Voice};
-use speaker_session::runtime::DECODERS;
-use speaker_session::source::{
+use speaker_session::internals::audio::FRAME;
+use speaker_session::internals::mixer::{Mixer, MixerEventKind, Routing, Scratch, Voice};
+use speaker_session::internals::runtime::DECODERS;
+use speaker_session::internals::source::{
     self, DriverNotifier, Encoding, FetchLimits, Opening, Origin, PcmReader, PipeWriter, Raw, Section, Source, Stream,
 };
 

@@ -10,12 +10,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use speaker_session::audio::from_ms;
-use speaker_session::engine::{EngineOptions, Handle};
-use speaker_session::event::{EventKind, Message};
-use speaker_session::output::{OutputOptions, Recording};
-use speaker_session::session::{Clock, Options, PlayRequest};
-use speaker_session::source::{Encoding, Fetch, FetchLimits, MemoryFile, Origin, Raw, Section, Source, Stream};
+use speaker_session::internals::audio::from_ms;
+use speaker_session::internals::engine::{EngineOptions, Handle};
+use speaker_session::internals::event::{EventKind, Message};
+use speaker_session::internals::output::{OutputOptions, Recording};
+use speaker_session::internals::session::{Clock, Options, PlayRequest};
+use speaker_session::internals::source::{
+    Encoding, Fetch, FetchLimits, MemoryFile, Origin, Raw, Section, Source, Stream,
+};
 use support::wav;
 
 type Store = Arc<Mutex<Recording>>;

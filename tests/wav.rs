@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use speaker_session::error::Result;
-use speaker_session::mixer::Frame;
-use speaker_session::output::{Closing, Output, OutputEvent, OutputOptions, SampleFormat};
-use speaker_session::reserved::ReservedPath;
-use speaker_session::runtime::RUNTIME;
-use speaker_session::source::DriverNotifier;
+use speaker_session::internals::error::Result;
+use speaker_session::internals::mixer::Frame;
+use speaker_session::internals::output::{Closing, Output, OutputEvent, OutputOptions, SampleFormat};
+use speaker_session::internals::reserved::ReservedPath;
+use speaker_session::internals::runtime::RUNTIME;
+use speaker_session::internals::source::DriverNotifier;
 
 const OLD: &[u8] = b"what was there";
 

@@ -32,9 +32,7 @@ pub use open::{is_pipe, open_nonblocking};
 pub use page_cache::read_cached;
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use pool::Suspended;
-#[doc(hidden)]
-pub use pool::Worker;
-pub use pool::{Pool, Waker, suspend, turn_is_over};
+pub use pool::{Pool, Waker, Worker, suspend, turn_is_over};
 pub use reactor::UdpSocket;
 pub use task::Task;
 pub use wheel::{Load, Seat, Spoke, Turn, Wheels};

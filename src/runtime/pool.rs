@@ -52,8 +52,7 @@ impl Pool {
         Ok(Self { threads: (0..threads).map(spawn).collect::<io::Result<_>>()?, next: AtomicU64::new(0) })
     }
 
-    /// Creates a pool without threads, for the fuzzer: its decode tasks run in [`Worker::run_next`].
-    #[doc(hidden)]
+    /// Creates a pool without threads, for the fuzzer and the benchmarks: its decode tasks run in [`Worker::run_next`].
     pub fn by_hand() -> (Self, Worker) {
         let (sender, jobs) = channel();
         (Self { threads: vec![sender], next: AtomicU64::new(0) }, Worker::new(jobs))
@@ -130,7 +129,6 @@ pub fn suspend() {
 }
 
 /// A thread's loop: takes one job after the other, and keeps the suspended decode tasks.
-#[doc(hidden)]
 pub struct Worker {
     jobs: Receiver<Job>,
     suspended: HashMap<u64, Coroutine<(), (), ()>>,

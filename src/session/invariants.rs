@@ -8,7 +8,6 @@ use super::playbacks::Request;
 impl Session {
     /// Asserts that every playback is on one shelf; that names are those of the live playbacks that are not stopping; that the lines and
     /// the outbox are consistent; that playbacks stand still where their stream pauses; and that no mark waits for an ended playback.
-    #[doc(hidden)]
     pub fn check_invariants(&self) {
         let mut ids = HashSet::new();
         let mut names = HashMap::new();

@@ -272,7 +272,6 @@ impl Session {
     }
 
     /// Describes what loads, for a test that waits in vain.
-    #[doc(hidden)]
     pub fn describe_loading(&self) -> String {
         let each = |(id, source): (PlaybackId, &playbacks::Loadable)| match source {
             playbacks::Loadable::Opening { number, .. } => format!("{id}: opening {number}"),

@@ -73,15 +73,11 @@ use crate::runtime::{Pool, Waker};
 pub use clip::{CLIP_BUDGET, Clip, Clips};
 pub use clip_task::{DecodeJob, make_clip};
 pub use driver_notifier::DriverNotifier;
-#[doc(hidden)]
-pub use fetch::divided;
-pub use fetch::{CACHE, CacheUsage, Fetch, FetchLimits, NowPlaying};
+pub use fetch::{CACHE, CacheUsage, Fetch, FetchLimits, NowPlaying, divided};
 pub use levelling::LoudnessTarget;
 pub use media::Media;
 pub use memory_file::MemoryFile;
-pub use pcm_reader::PcmReader;
-#[doc(hidden)]
-pub use pcm_reader::Supply;
+pub use pcm_reader::{PcmReader, Supply};
 pub use pipe::PipeWriter;
 pub use prebuffer::Prebuffer;
 pub use probe::{Probed, probe};
@@ -89,7 +85,7 @@ pub use raw::Raw;
 pub use ring::SourceState;
 pub use section::Section;
 pub use speech::Speech;
-pub use spool_budget::{SPOOL_BUDGET, SpoolBudget};
+pub use spool_budget::SPOOL_BUDGET;
 pub use stream::{Encoding, Stream};
 
 use decode_task::DecodeTask;

@@ -65,7 +65,6 @@ pub struct Supply {
 impl Supply {
     /// For tests: a supply without a decode task, whose reader the test fills itself. `waits_for_sources` as in
     /// [`DriverNotifier::waits_for_sources`].
-    #[doc(hidden)]
     pub fn for_tests(media: Arc<Media>, waits_for_sources: bool) -> Self {
         let waker = Waker::idle();
         media.attach(&waker);

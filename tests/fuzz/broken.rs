@@ -29,7 +29,7 @@ pub fn run(input: &[u8], _plan: u64, bench: &mut Bench, seen: &mut Seen) -> Resu
             std::hint::spin_loop();
         },
         Some(b'p') => panic!("on purpose"),
-        Some(b'w') => bench.start(speaker_session::runtime::suspend),
+        Some(b'w') => bench.start(speaker_session::internals::runtime::suspend),
         Some(b's') => super::media::check_samples(&[0.0, 2.0 * MAX_SAMPLE])?,
         _ => {}
     }

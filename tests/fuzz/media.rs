@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use speaker_session::audio::SAMPLE_RATE;
-use speaker_session::error::{Code, Result};
-use speaker_session::g711::Law;
-use speaker_session::runtime::{Pool, Worker};
-use speaker_session::source::{
+use speaker_session::internals::audio::SAMPLE_RATE;
+use speaker_session::internals::error::{Code, Result};
+use speaker_session::internals::g711::Law;
+use speaker_session::internals::runtime::{Pool, Worker};
+use speaker_session::internals::source::{
     DriverNotifier, Encoding, FetchLimits, MemoryFile, Opening, Origin, PcmReader, PipeWriter, Probed, Raw, Section,
     Source, Stream, open, probe,
 };

@@ -12,7 +12,7 @@ use std::time::Instant;
 use livekit_protocol as proto;
 use prost::Message as _;
 use proto::signal_response::Message;
-use speaker_session::output::fuzz::{self, Offered, datagrams};
+use speaker_session::internals::output::fuzz::{self, Offered, datagrams};
 use str0m::change::SdpOffer;
 use str0m::crypto::dtls::{DtlsCert, DtlsInstance, DtlsOutput, DtlsVersion};
 use str0m::crypto::from_feature_flags;
@@ -293,7 +293,7 @@ fn named(mut description: proto::SessionDescription, offered: &Offered) -> proto
     description
 }
 
-fn note(seen: &mut Seen, result: speaker_session::error::Result<()>) {
+fn note(seen: &mut Seen, result: speaker_session::internals::error::Result<()>) {
     match result {
         Ok(()) => seen.outcome("taken", ""),
         Err(error) => seen.outcome("refused", &error.message),

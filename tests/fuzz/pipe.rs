@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use speaker_session::source::{Encoding, Opening, Origin, PcmReader, Raw, Section, Source, Stream};
+use speaker_session::internals::source::{Encoding, Opening, Origin, PcmReader, Raw, Section, Source, Stream};
 
 use super::media::{Bench, Heard};
 use super::run::{Failure, Seen};
@@ -99,7 +99,9 @@ impl Ear {
         let is_begun = heard.iter().copied().eq(written.clone().take(heard.len()));
         let outcome = self.reader.outcome();
         let is_sound = match outcome {
-            Some(Err(error)) => self.written.is_empty() && error.code == speaker_session::error::Code::EmptySource,
+            Some(Err(error)) => {
+                self.written.is_empty() && error.code == speaker_session::internals::error::Code::EmptySource
+            }
             _ => true,
         };
         if is_begun && is_sound && (!is_whole || heard.len() == written.len()) {

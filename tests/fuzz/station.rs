@@ -1,6 +1,6 @@
 //! A radio station's answer: its head, and titles between the audio bytes.
 
-use speaker_session::source::divided;
+use speaker_session::internals::source::divided;
 
 use super::media::Bench;
 use super::random::Random;

@@ -1,6 +1,6 @@
 //! Text that a server or a third-party crate wrote, on its way into errors, events and the log.
 
-use speaker_session::redact::redact as redacted;
+use speaker_session::internals::redact::redact as redacted;
 
 use super::media::Bench;
 use super::random::Random;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use opus::{Application, Bitrate, Channels, Encoder};
-use speaker_session::listen::{Format, FrameKind, JitterBuffer, Packet};
+use speaker_session::internals::listen::{Format, FrameKind, JitterBuffer, Packet};
 
 use super::media::{Bench, check_samples};
 use super::network::{join, parts};

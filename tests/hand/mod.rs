@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use rtrb::{Producer, RingBuffer};
-use speaker_session::audio::RING;
-use speaker_session::error::Result;
-use speaker_session::source::{PcmReader, Section, SourceState, Supply};
+use speaker_session::internals::audio::RING;
+use speaker_session::internals::error::Result;
+use speaker_session::internals::source::{PcmReader, Section, SourceState, Supply};
 
 /// The writing end of a reader.
 pub struct Hand {

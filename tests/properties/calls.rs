@@ -5,9 +5,9 @@ use std::fmt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use speaker_session::audio::Samples;
-use speaker_session::mixer::Role;
-use speaker_session::session::{Overlap, Target};
+use speaker_session::internals::audio::Samples;
+use speaker_session::internals::mixer::Role;
+use speaker_session::internals::session::{Overlap, Target};
 
 /// A session's options, as far as they vary here.
 #[derive(Debug, Clone)]

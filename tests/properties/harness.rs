@@ -5,15 +5,15 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use speaker_session::audio::Samples;
-use speaker_session::engine::{EngineOptions, Handle};
-use speaker_session::error::Code;
-use speaker_session::event::Message;
-use speaker_session::ids::Ticket;
-use speaker_session::mixer::TrackVolume;
-use speaker_session::output::{OutputOptions, Recording};
-use speaker_session::session::{Clock, Options, Phase, PlayRequest, Policy, RequestId, Stats, StopRequest};
-use speaker_session::source::{FetchLimits, MemoryFile, Origin, Section, Source};
+use speaker_session::internals::audio::Samples;
+use speaker_session::internals::engine::{EngineOptions, Handle};
+use speaker_session::internals::error::Code;
+use speaker_session::internals::event::Message;
+use speaker_session::internals::ids::Ticket;
+use speaker_session::internals::mixer::TrackVolume;
+use speaker_session::internals::output::{OutputOptions, Recording};
+use speaker_session::internals::session::{Clock, Options, Phase, PlayRequest, Policy, RequestId, Stats, StopRequest};
+use speaker_session::internals::source::{FetchLimits, MemoryFile, Origin, Section, Source};
 
 use crate::calls::{Call, Play, Setup};
 use crate::support::wav;

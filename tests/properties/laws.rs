@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use speaker_session::audio::to_ms;
-use speaker_session::event::{EventKind, Message};
+use speaker_session::internals::audio::to_ms;
+use speaker_session::internals::event::{EventKind, Message};
 
 use crate::calls::Call;
 use crate::ensure;

@@ -14,7 +14,7 @@ mod voice;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
-use speaker_session::event::{Event, EventKind};
+use speaker_session::internals::event::{Event, EventKind};
 
 use calls::Sequence;
 use run::Run;

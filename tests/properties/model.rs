@@ -6,10 +6,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use speaker_session::audio::{Samples, to_ms};
-use speaker_session::error::Code;
-use speaker_session::event::EventKind;
-use speaker_session::session::{Overlap, Target};
+use speaker_session::internals::audio::{Samples, to_ms};
+use speaker_session::internals::error::Code;
+use speaker_session::internals::event::EventKind;
+use speaker_session::internals::session::{Overlap, Target};
 
 use crate::calls::{Call, Play, Sequence, Setup};
 use crate::ensure;

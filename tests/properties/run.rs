@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use speaker_session::audio::{Samples, from_ms};
-use speaker_session::event::{Event, EventKind, Message};
+use speaker_session::internals::audio::{Samples, from_ms};
+use speaker_session::internals::event::{Event, EventKind, Message};
 
 use crate::calls::{Call, Sequence};
 use crate::harness::{Answer, Counts, Rig};

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use speaker_session::audio::Samples;
-use speaker_session::event::EventKind;
+use speaker_session::internals::audio::Samples;
+use speaker_session::internals::event::EventKind;
 
 use crate::calls::Call;
 use crate::harness::Answer;

@@ -1,6 +1,6 @@
 //! A model of one playback as documented, sample by sample: no frames, no windows, no rings.
 
-use speaker_session::audio::Samples;
+use speaker_session::internals::audio::Samples;
 
 use crate::calls::Play;
 

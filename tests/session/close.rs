@@ -1,8 +1,8 @@
 //! Closing a session.
 
-use speaker_session::error::Code;
-use speaker_session::output::OutputEvent;
-use speaker_session::session::{Clock, Overlap};
+use speaker_session::internals::error::Code;
+use speaker_session::internals::output::OutputEvent;
+use speaker_session::internals::session::{Clock, Overlap};
 
 use crate::table::{Table, gone, request, rules, ticket};
 

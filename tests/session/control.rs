@@ -1,9 +1,9 @@
 //! Pause, resume, seek and volume.
 
-use speaker_session::audio::FRAME;
-use speaker_session::error::Code;
-use speaker_session::event::EventKind;
-use speaker_session::session::{Clock, Overlap, PlayRequest, Target};
+use speaker_session::internals::audio::FRAME;
+use speaker_session::internals::error::Code;
+use speaker_session::internals::event::EventKind;
+use speaker_session::internals::session::{Clock, Overlap, PlayRequest, Target};
 
 use crate::table::{Table, gone, named, request, rules, stream};
 

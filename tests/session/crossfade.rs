@@ -1,6 +1,6 @@
 //! Crossfades between playbacks of one track.
 
-use speaker_session::session::{Overlap, PlayRequest, Policy, Target};
+use speaker_session::internals::session::{Overlap, PlayRequest, Policy, Target};
 
 use crate::table::{Table, named, request, rules};
 

@@ -1,9 +1,9 @@
 //! Data to and from others in the room.
 
-use speaker_session::output::{
+use speaker_session::internals::output::{
     DataInterest, IncomingContent, IncomingData, OutgoingContent, OutgoingData, OutputEvent, Payload, Rpc, Text,
 };
-use speaker_session::session::{Clock, Overlap, WallTime};
+use speaker_session::internals::session::{Clock, Overlap, WallTime};
 
 use crate::table::{Table, gone, rules, ticket};
 

@@ -1,9 +1,11 @@
 //! Draining: a session that plays out its accepted requests and closes.
 
-use speaker_session::error::Code;
-use speaker_session::mixer::Scratch;
-use speaker_session::output::{OutputEvent, UnheardPolicy};
-use speaker_session::session::{Clock, ConnectionState, Overlap, PlayRequest, Policy, Step, TapOf, Target, WallTime};
+use speaker_session::internals::error::Code;
+use speaker_session::internals::mixer::Scratch;
+use speaker_session::internals::output::{OutputEvent, UnheardPolicy};
+use speaker_session::internals::session::{
+    Clock, ConnectionState, Overlap, PlayRequest, Policy, Step, TapOf, Target, WallTime,
+};
 
 use crate::table::{FIRST, Table, gone, named, request, rules, stream, ticket};
 
@@ -288,9 +290,9 @@ fn stops_ahead_and_timeouts_work_while_it_drains() {
     assert_eq!(table.stop(Target::All).0, "a");
 }
 
-fn tap() -> speaker_session::output::TapRequest {
-    use speaker_session::output::{Backlog, PcmFormat, SampleFormat, TapRequest, TapTarget};
-    let progress = std::sync::Arc::new(speaker_session::source::DriverNotifier::new(false));
+fn tap() -> speaker_session::internals::output::TapRequest {
+    use speaker_session::internals::output::{Backlog, PcmFormat, SampleFormat, TapRequest, TapTarget};
+    let progress = std::sync::Arc::new(speaker_session::internals::source::DriverNotifier::new(false));
     TapRequest {
         id: 1,
         target: TapTarget::All,

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use speaker_session::error::{Code, SpeakerError};
-use speaker_session::event::EventKind;
-use speaker_session::output::{Backlog, ListenRequest, Listening, OutputEvent, PcmFormat, SampleFormat, UnheardPolicy};
-use speaker_session::session::{Clock, ConnectionState, Overlap, Pace, Policy, Target};
+use speaker_session::internals::error::{Code, SpeakerError};
+use speaker_session::internals::event::EventKind;
+use speaker_session::internals::output::{
+    Backlog, ListenRequest, Listening, OutputEvent, PcmFormat, SampleFormat, UnheardPolicy,
+};
+use speaker_session::internals::session::{Clock, ConnectionState, Overlap, Pace, Policy, Target};
 
 use crate::table::{Table, named, request, rules, ticket};
 
@@ -404,8 +406,8 @@ fn lost_room_drops_server_mutes() {
 
 #[test]
 fn own_mute_is_kept_for_every_room() {
-    let mut table = Table::made(speaker_session::session::Options {
-        routing: speaker_session::mixer::Routing::PerTrack,
+    let mut table = Table::made(speaker_session::internals::session::Options {
+        routing: speaker_session::internals::mixer::Routing::PerTrack,
         ..crate::table::options(Clock::Realtime, Policy::default())
     });
     table.session.set_muted(1, true, table.at()).unwrap();
@@ -522,7 +524,8 @@ fn new_request_replaces_a_held_playback() {
     let mut table = playing();
     table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     table.frame();
-    let reported = table.enter(speaker_session::session::PlayRequest { track: 2, stop_other: true, ..request("b") });
+    let reported =
+        table.enter(speaker_session::internals::session::PlayRequest { track: 2, stop_other: true, ..request("b") });
     assert_eq!(reported, "a:stopped(replaced)@25-5 open b");
     assert_eq!(table.stop(Target::All).0, "b");
 }

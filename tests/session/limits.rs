@@ -1,10 +1,12 @@
 //! Admission: names and limits.
 
-use speaker_session::error::Code;
-use speaker_session::event::EventKind;
-use speaker_session::ids::PlaybackId;
-use speaker_session::mixer::Role;
-use speaker_session::session::{Clock, OnDuplicate, Options, Overlap, PlayRequest, Policy, Target, WallTime};
+use speaker_session::internals::error::Code;
+use speaker_session::internals::event::EventKind;
+use speaker_session::internals::ids::PlaybackId;
+use speaker_session::internals::mixer::Role;
+use speaker_session::internals::session::{
+    Clock, OnDuplicate, Options, Overlap, PlayRequest, Policy, Target, WallTime,
+};
 
 use crate::table::{FIRST, Table, named, options, request, rules, stream};
 

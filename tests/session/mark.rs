@@ -1,9 +1,9 @@
 //! Marks: reported once everything requested before is over, or everything written before was heard.
 
-use speaker_session::audio::FRAME;
-use speaker_session::error::Code;
-use speaker_session::mixer::Written;
-use speaker_session::session::{Overlap, Target};
+use speaker_session::internals::audio::FRAME;
+use speaker_session::internals::error::Code;
+use speaker_session::internals::mixer::Written;
+use speaker_session::internals::session::{Overlap, Target};
 
 use crate::table::{FADE, Table, named, request, rules, stream};
 
@@ -77,10 +77,10 @@ fn close_reaches_all_marks() {
 }
 
 /// A stream of f32 at 48 kHz that sounds, with its writer's end.
-fn sounding_stream() -> (Table, std::sync::Arc<speaker_session::source::PipeWriter>) {
+fn sounding_stream() -> (Table, std::sync::Arc<speaker_session::internals::source::PipeWriter>) {
     let mut table = Table::with(rules(Overlap::Mix));
     let (pipe, source) = stream();
-    table.enter(speaker_session::session::PlayRequest { source, ..request("s") });
+    table.enter(speaker_session::internals::session::PlayRequest { source, ..request("s") });
     table.open("s");
     table.hand("s").push(&[0.25; 4 * FRAME]);
     assert_eq!(table.frame(), "s:started");

@@ -1,10 +1,10 @@
 //! Events of the output, and events that are held for it.
 
-use speaker_session::error::{Code, SpeakerError};
-use speaker_session::event::EventKind;
-use speaker_session::mixer::{Routing, Scratch};
-use speaker_session::output::{OutputEvent, UnheardPolicy};
-use speaker_session::session::{Clock, Options, Overlap, Policy, Step, Target, WallTime};
+use speaker_session::internals::error::{Code, SpeakerError};
+use speaker_session::internals::event::EventKind;
+use speaker_session::internals::mixer::{Routing, Scratch};
+use speaker_session::internals::output::{OutputEvent, UnheardPolicy};
+use speaker_session::internals::session::{Clock, Options, Overlap, Policy, Step, Target, WallTime};
 
 use crate::table::{Table, named, options, rules, ticket};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use speaker_session::session::{Overlap, PlayRequest, Policy};
+use speaker_session::internals::session::{Overlap, PlayRequest, Policy};
 
 use crate::table::{Table, request, rules};
 

@@ -1,7 +1,7 @@
 //! A session that a panic broke.
 
-use speaker_session::error::Code;
-use speaker_session::session::{Clock, Overlap, Target};
+use speaker_session::internals::error::Code;
+use speaker_session::internals::session::{Clock, Overlap, Target};
 
 use crate::table::{Table, request, rules, ticket};
 

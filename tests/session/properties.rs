@@ -9,20 +9,20 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use speaker_session::audio::{FRAME, RING};
-use speaker_session::error::Result;
-use speaker_session::event::{Event, EventKind, Message};
-use speaker_session::ids::{MarkId, PlaybackId, Ticket};
-use speaker_session::mixer::{Duck, Role, Routing, Scratch, TrackVolume, Written};
-use speaker_session::output::{
+use speaker_session::internals::audio::{FRAME, RING};
+use speaker_session::internals::error::Result;
+use speaker_session::internals::event::{Event, EventKind, Message};
+use speaker_session::internals::ids::{MarkId, PlaybackId, Ticket};
+use speaker_session::internals::mixer::{Duck, Role, Routing, Scratch, TrackVolume, Written};
+use speaker_session::internals::output::{
     ConnectionStats, DataInterest, IncomingContent, IncomingData, OutgoingContent, OutgoingData, OutputEvent, Payload,
     UnheardPolicy,
 };
-use speaker_session::session::{
+use speaker_session::internals::session::{
     Clock, DriverCounts, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, PlayRequest, Policy, Session, Step,
     StopRequest, Target, WallTime, Work,
 };
-use speaker_session::source::{FetchLimits, Media, Opening, PipeWriter, Section, Source, Supply};
+use speaker_session::internals::source::{FetchLimits, Media, Opening, PipeWriter, Section, Source, Supply};
 
 use crate::hand::Hand;
 use crate::table::{gone, options, request, rules, stream};

@@ -1,8 +1,8 @@
 //! Queues: order, timeouts and the next in line.
 
-use speaker_session::event::EventKind;
-use speaker_session::ids::PlaybackId;
-use speaker_session::session::{Overlap, PlayRequest, Policy, Target, WallTime};
+use speaker_session::internals::event::EventKind;
+use speaker_session::internals::ids::PlaybackId;
+use speaker_session::internals::session::{Overlap, PlayRequest, Policy, Target, WallTime};
 
 use crate::table::{Table, named, request, rules, stream};
 

@@ -1,8 +1,8 @@
 //! Stops, and their events.
 
-use speaker_session::audio::FRAME;
-use speaker_session::mixer::Role;
-use speaker_session::session::{Overlap, Policy, StopRequest, Target};
+use speaker_session::internals::audio::FRAME;
+use speaker_session::internals::mixer::Role;
+use speaker_session::internals::session::{Overlap, Policy, StopRequest, Target};
 
 use crate::table::{FADE, Table, named, rules};
 
@@ -105,7 +105,7 @@ fn stop_ahead_waits_for_its_request() {
     table.play("a", 0);
     table.ready("a");
     assert_eq!(table.stop_ahead("late"), "");
-    let late = speaker_session::session::PlayRequest { stop_other: true, ..crate::table::request("late") };
+    let late = speaker_session::internals::session::PlayRequest { stop_other: true, ..crate::table::request("late") };
     assert_eq!(table.enter(late), "late:stopped(user)@0", "not even those it would have stopped");
     assert_eq!(table.live(), "a:playing");
     assert_eq!(table.play("late", 0), "open late", "once");

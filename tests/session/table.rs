@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use speaker_session::audio::{EDGE_FADE, FRAME};
-use speaker_session::error::{Code, Result, SpeakerError};
-use speaker_session::event::{Event, EventKind, Message};
-use speaker_session::ids::{MarkId, PlaybackId, Ticket};
-use speaker_session::mixer::{Role, Routing, Scratch};
-use speaker_session::output::{DataInterest, OutgoingContent, OutputEvent};
-use speaker_session::session::{
+use speaker_session::internals::audio::{EDGE_FADE, FRAME};
+use speaker_session::internals::error::{Code, Result, SpeakerError};
+use speaker_session::internals::event::{Event, EventKind, Message};
+use speaker_session::internals::ids::{MarkId, PlaybackId, Ticket};
+use speaker_session::internals::mixer::{Role, Routing, Scratch};
+use speaker_session::internals::output::{DataInterest, OutgoingContent, OutputEvent};
+use speaker_session::internals::session::{
     Clock, DriverCounts, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session,
     Step, StopRequest, Target, WallTime, Work,
 };
-use speaker_session::source::{
+use speaker_session::internals::source::{
     Encoding, FetchLimits, Media, MemoryFile, Opening, Origin, PipeWriter, Raw, Section, Source, Stream, Supply,
 };
 

@@ -1,9 +1,9 @@
 //! Tracks and groups: settings and counts that outlast playbacks, and calls on a shared name.
 
-use speaker_session::error::Code;
-use speaker_session::mixer::TrackVolume;
-use speaker_session::output::OutputEvent;
-use speaker_session::session::{Overlap, PlayRequest, Target};
+use speaker_session::internals::error::Code;
+use speaker_session::internals::mixer::TrackVolume;
+use speaker_session::internals::output::OutputEvent;
+use speaker_session::internals::session::{Overlap, PlayRequest, Target};
 
 use crate::table::{Table, named, request, rules};
 

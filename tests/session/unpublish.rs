@@ -1,9 +1,9 @@
 //! Tracks that a user unpublishes.
 
-use speaker_session::error::{Code, SpeakerError};
-use speaker_session::ids::Ticket;
-use speaker_session::output::{OutputEvent, UnheardPolicy};
-use speaker_session::session::{Overlap, Pace};
+use speaker_session::internals::error::{Code, SpeakerError};
+use speaker_session::internals::ids::Ticket;
+use speaker_session::internals::output::{OutputEvent, UnheardPolicy};
+use speaker_session::internals::session::{Overlap, Pace};
 
 use crate::table::{Table, rules, ticket};
 
@@ -95,9 +95,9 @@ fn republished_track_pauses_nothing() {
 
 #[test]
 fn settles_at_once_without_a_room() {
-    let mut table = Table::made(speaker_session::session::Options {
-        routing: speaker_session::mixer::Routing::PerTrack,
-        ..crate::table::options(speaker_session::session::Clock::Realtime, rules(Overlap::Mix))
+    let mut table = Table::made(speaker_session::internals::session::Options {
+        routing: speaker_session::internals::mixer::Routing::PerTrack,
+        ..crate::table::options(speaker_session::internals::session::Clock::Realtime, rules(Overlap::Mix))
     });
     for track in [0, 2] {
         let (ticket, reported) = unpublish(&mut table, track);
@@ -144,7 +144,7 @@ fn settles_even_if_the_room_is_lost() {
 
 #[test]
 fn settles_when_the_attempt_is_abandoned() {
-    let mut table = Table::closed(speaker_session::session::Clock::Realtime, rules(Overlap::Mix));
+    let mut table = Table::closed(speaker_session::internals::session::Clock::Realtime, rules(Overlap::Mix));
     let connect = table.next_ticket();
     table.session.connect(connect);
     let (ticket, reported) = unpublish(&mut table, 1);

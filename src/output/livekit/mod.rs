@@ -14,7 +14,6 @@ mod clip_packets;
 mod data;
 mod disconnect;
 mod encoder;
-#[doc(hidden)]
 pub mod fuzz;
 mod join;
 mod keep_alive;
