@@ -68,7 +68,7 @@ mod sync;
 #[doc(hidden)]
 pub mod internals {
     pub mod audio {
-        pub use crate::audio::{EDGE_FADE, FRAME, PREROLL, RING, SAMPLE_RATE, Samples, from_ms, to_ms};
+        pub use crate::audio::{EDGE_FADE, FRAME, LOOK_AHEAD, PREROLL, RING, SAMPLE_RATE, Samples, from_ms, to_ms};
     }
     pub mod engine {
         pub use crate::engine::{EngineOptions, Handle, broken_sessions};
@@ -93,19 +93,22 @@ pub mod internals {
     }
     pub mod mixer {
         pub use crate::mixer::{
-            Duck, Frame, Mixer, MixerEvent, MixerEventKind, Ramp, Role, Routing, Scratch, Stem, TrackVolume, Voice,
-            Written,
+            Duck, Frame, Limiter, Mixer, MixerEvent, MixerEventKind, Ramp, Role, Routing, Scratch, Stem, TrackVolume,
+            Voice, Written,
         };
     }
     pub mod output {
         pub use crate::output::{
-            Backlog, Closing, ConnectionStats, DataInterest, IncomingContent, IncomingData, ListenRequest, Listening,
-            OutgoingContent, OutgoingData, Output, OutputEvent, OutputOptions, Payload, PcmFormat, Recording, Rpc,
-            SampleFormat, TapRequest, TapTarget, Text, UnheardPolicy, fuzz,
+            Backlog, Closing, ConnectionStats, DataInterest, Encoder, Encoding, IncomingContent, IncomingData,
+            ListenRequest, Listening, OutgoingContent, OutgoingData, Output, OutputEvent, OutputOptions, Payload,
+            PcmFormat, Recording, Rpc, SampleFormat, TapRequest, TapTarget, Text, UnheardPolicy, fuzz,
         };
     }
     pub mod redact {
         pub use crate::redact::redact;
+    }
+    pub mod resample {
+        pub use crate::resample::Resampler;
     }
     pub mod reserved {
         pub use crate::reserved::ReservedPath;

@@ -54,6 +54,7 @@ const RELEASE_MS: f32 = 80.0;
 /// The overshoot beyond 1 that the gain aims for, half a step of 16 bits: otherwise it would never get there.
 const BEYOND: f32 = 1.0 / 65_536.0;
 
+/// The limiter of one stream.
 pub struct Limiter {
     channels: usize,
     true_peak: TruePeak,
@@ -67,6 +68,7 @@ pub struct Limiter {
 }
 
 impl Limiter {
+    /// Makes a limiter at rest, for so many interleaved channels.
     pub fn new(channels: usize) -> Self {
         let seen = vec![0.0; (BEHIND + LOOK_AHEAD) * channels].into_boxed_slice();
         Self { channels, true_peak: TruePeak::new(), armed: 0, reduction: None, slope: Slope::new(), seen }

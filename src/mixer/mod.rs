@@ -25,7 +25,7 @@ pub use continuation::Continuation;
 use duck::Ducking;
 pub use duck::{Duck, Role};
 pub use event::{MixerEvent, MixerEventKind};
-use limiter::Limiter;
+pub use limiter::Limiter;
 pub use ramp::{Curve, Ramp};
 use scratch::{Content, MixBuffers};
 pub use scratch::{Frame, Part, Scratch, Stem};

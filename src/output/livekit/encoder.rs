@@ -51,6 +51,7 @@ impl EncoderDelta {
 }
 
 impl Encoder {
+    /// Creates an encoder for 1 or 2 channels.
     pub fn new(channels: usize, encoding: Encoding) -> Result<Self> {
         let Encoding { bitrate, complexity, dtx, .. } = encoding;
         Ok(Self {

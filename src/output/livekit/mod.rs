@@ -58,7 +58,7 @@ pub use announcement::{TrackOptions, TrackSource};
 use backoff::wait_for_turn;
 use data::{Data, no_grant};
 use disconnect::{Disconnect, Retry};
-pub use encoder::Encoding;
+pub use encoder::{Encoder, Encoding};
 use join::{JoinKind, join};
 pub use join::{LiveKitOptions, StartWhen};
 use keep_alive::KeepAlive;
