@@ -28,7 +28,7 @@ function missing(tool, remedy) {
 function build() {
   const features = process.env.SPEAKER_SESSION_FEATURES ?? ''
   try {
-    return buildLibrary('cargo', ['build', '--features', features])
+    return buildLibrary('cargo', ['build', '--release', '--features', features])
   } catch ({ message }) {
     const remedies = features.includes('he-aac')
       ? ' he-aac needs libclang, by which bindings to libxaac are made (Debian: apt-get install libclang-dev; LIBCLANG_PATH says where another one is).'

@@ -6,11 +6,11 @@ const path = require('node:path')
 const ROOT = path.join(__dirname, '..')
 
 /**
- * Builds the addon in the release profile; returns the path of the library. `command` is cargo or what stands in for it, with `args`, the first of which
- * is its subcommand.
+ * Builds the addon; returns the path of the library. `command` is cargo or what stands in for it, with `args`, the first of which is its subcommand;
+ * the profile is among them.
  */
 function buildLibrary(command, args, env = {}) {
-  const { status, error, stdout } = spawnSync(command, [...args, '--release', '--locked', '--lib', '--message-format', 'json-render-diagnostics'], {
+  const { status, error, stdout } = spawnSync(command, [...args, '--locked', '--lib', '--message-format', 'json-render-diagnostics'], {
     cwd: ROOT, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 1 << 28
   })
   if (status !== 0) throw new Error(`${path.basename(command)} ${args[0]} ended with ${error?.message ?? `code ${status}`}.`)

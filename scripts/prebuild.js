@@ -43,7 +43,7 @@ function installZig() {
 
 /** Builds the addon; returns the path of the library. */
 function build({ os, libc, target }) {
-  const folder = ['--target-dir', cached('prebuild')]
+  const folder = ['--profile', 'prebuilt', '--target-dir', cached('prebuild')]
   if (os !== 'linux') return buildLibrary('cargo', ['build', '--target', target, ...folder], { MACOSX_DEPLOYMENT_TARGET: '11.0' })
   const zig = installZig()
   const name = target.replaceAll('-', '_')

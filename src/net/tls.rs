@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -54,7 +54,7 @@ fn trusting(extra: Vec<CertificateDer<'static>>) -> ClientConfig {
         tracing::warn!(ignored, "NODE_EXTRA_CA_CERTS holds what is no certificate of an authority");
     }
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-    let config = config.with_safe_default_protocol_versions().expect("ring has TLS 1.2 and 1.3");
+    let config = config.with_safe_default_protocol_versions().expect("aws-lc has TLS 1.2 and 1.3");
     config.with_root_certificates(roots).with_no_client_auth()
 }
 

@@ -37,7 +37,9 @@ pub use backlog::Backlog;
 pub use data::{DataInterest, IncomingContent, IncomingData, OutgoingContent, OutgoingData, Payload, Rpc, Text};
 pub use encoded::{AudioReader, Broadcast, Codec, EncodedFormat, EncodedOptions, Read};
 pub use listening::{ListenFailure, ListenRequest, Listening};
-pub use livekit::{Encoder, Encoding, IceTransport, LiveKitOptions, StartWhen, Tokens, TrackOptions, TrackSource, fuzz};
+pub use livekit::{
+    Encoder, Encoding, IceTransport, LiveKitOptions, StartWhen, Tokens, TrackOptions, TrackSource, fuzz,
+};
 pub use memory::Recording;
 pub use participant::{Description, Participant, ParticipantTrack, Presence};
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};
