@@ -25,7 +25,7 @@ function keptRequest({ audio, body, encoding, signal, path: file, ...request }) 
  * copied into events; `handOver` is what the session that goes on needs to know of a hand-over, if it is
  * one.
  */
-function describe(options, { atMs, playbacks, tracks }, requests, { maxBufferBytes, handOver }) {
+function describeSession(options, { atMs, playbacks, tracks }, requests, { maxBufferBytes, handOver }) {
   const described = { version: VERSION, atMs, ...(handOver && { handOver }), options, playbacks: [], tracks: tracks.map(trackOf), unrestorable: [] }
   const names = new Set(playbacks.filter(({ state }) => state !== 'stopping').map(({ playback }) => requests(playback)?.request.requestId))
   const positions = new Map()
@@ -121,4 +121,4 @@ function base64(bytes) {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }
 
-module.exports = { describe, describedOptions, keptRequest }
+module.exports = { describedOptions, describeSession, keptRequest }

@@ -11,7 +11,7 @@ const { AudioServer } = require('./audio-server')
 const { SpeakerAudioStream } = require('./audio-stream')
 const { bell, listen } = require('./bell')
 const { nativeClip } = require('./clip')
-const { describe, describedOptions, keptRequest } = require('./description')
+const { describedOptions, describeSession, keptRequest } = require('./description')
 const log = require('./log')
 const { provideToken } = require('./livekit/provide-token')
 const { Rpc } = require('./livekit/rpc')
@@ -438,7 +438,7 @@ class SpeakerSession extends EventEmitter {
   }
 
   #described(snapshot, settings, requests = (playback) => this.#pending.requested(playback)) {
-    return describe(this.#options, snapshot, requests, settings)
+    return describeSession(this.#options, snapshot, requests, settings)
   }
 
   /** Resolves once another session has taken this one's place in the room. */

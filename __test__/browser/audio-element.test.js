@@ -9,8 +9,7 @@ const { after, before, test } = require('node:test')
 const { pipeline } = require('node:stream/promises')
 const { setTimeout: sleep } = require('node:timers/promises')
 
-const { level } = require('../../lib/testing')
-const { Browser, assertHeard, earPage, servePages, skip, tonesHeard } = require('../support/browser')
+const { Browser, assertHeard, assertLevel, earPage, servePages, skip, tonesHeard } = require('../support/browser')
 const { open } = require('../support/session')
 const { tone } = require('../support/wav')
 
@@ -54,11 +53,12 @@ async function listen(t, output) {
   const { session, told } = open(t, { output: { clock: undefined, ...output } })
   await session.connect()
   radio = session
-  return { page: await join(output.type), session, told }
+  return { page: await join(t, output.type), session, told }
 }
 
-async function join(type) {
+async function join(t, type) {
   const page = await browser.open(pages.url)
+  t.after(() => page.close())
   await page.evaluate(async (src) => {
     const { ear } = window
     await ear.open()
@@ -91,10 +91,7 @@ for (const type of ['stream', 'http']) {
       await low
       const heard = await tonesHeard(page, [440, 660, 880])
       const largest = assertHeard(heard, [440, 660, 880].map((hz) => toldOf(told, hz)), WITHIN_MS)
-      for (const { hz, fromMs, toMs } of heard) {
-        const db = 20 * Math.log10(level(heard.samples, hz, fromMs + 200, toMs - 200) / AMPLITUDE)
-        assert.ok(Math.abs(db) <= WITHIN_DB, `${hz} Hz is ${db.toFixed(1)} dB louder than it was`)
-      }
+      for (const { hz, fromMs, toMs } of heard) assertLevel(heard.samples, { hz, fromMs: fromMs + 200, toMs: toMs - 200 }, AMPLITUDE, WITHIN_DB)
       assert.deepEqual(page.errors, [])
       t.diagnostic(`heard within ${largest.toFixed(0)} ms of the events`)
     })
@@ -106,7 +103,7 @@ test('a late listener hears what sounds, and its end', { skip }, async (t) => {
   const playing = session.playAudio({ audio: tone(440, 60_000) })
   await once(session, 'started')
   await sleep(1500)
-  const page = await join('stream')
+  const page = await join(t, 'stream')
   await page.until('the tone is heard', () => window.ear.blocks.some((block) => block.some((sample) => Math.abs(sample) > 0.2)))
   await session.stopAudio()
   await playing

@@ -18,7 +18,7 @@ test('invalid session options throw', () => {
   for (const [options, message] of [
     [undefined, /^Expected an object for SpeakerSession but received undefined$/],
     [{}, /^Expected an object for output but received undefined$/],
-    [{ output: { type: 'mp3' } }, /^Expected one of 'wav', 'pcm', 'memory', 'none', 'livekit' for output.type but received 'mp3' of type string$/],
+    [{ output: { type: 'mp3' } }, /^Expected one of 'wav', 'pcm', 'memory', 'stream', 'http', 'none', 'livekit' for output.type but received 'mp3' of type string$/],
     [{ output: { type: 'wav' } }, /for output.path but received undefined/],
     [{ output: { type: 'wav', path: '' } }, /for output.path but received '' of type string/],
     [{ output: { type: 'pcm' } }, /^Expected a function for output.onFrame but received undefined/],

@@ -194,7 +194,7 @@ impl NativeSnapshot {
 fn native_playback(playback: PlaybackSnapshot, max_bytes: f64) -> NativePlaybackSnapshot {
     let file = playback.file.as_ref().map(AsRef::as_ref);
     NativePlaybackSnapshot {
-        playback: playback.id as f64,
+        playback: u64::from(playback.id) as f64,
         state: state_of(playback.phase, playback.is_paused).to_owned(),
         waits: playback.phase == Phase::Queued,
         position_ms: to_ms(playback.position),

@@ -5,8 +5,8 @@ use std::ffi::{CStr, c_int};
 
 use opusic_sys::{
     OPUS_APPLICATION_RESTRICTED_LOWDELAY, OPUS_OK, OPUS_SET_BITRATE_REQUEST, OPUS_SET_COMPLEXITY_REQUEST,
-    OPUS_SET_DTX_REQUEST, OpusEncoder, opus_encode_float, opus_encoder_ctl, opus_encoder_get_size, opus_encoder_init,
-    opus_strerror,
+    OPUS_SET_DTX_REQUEST, OPUS_SET_VBR_REQUEST, OpusEncoder, opus_encode_float, opus_encoder_ctl,
+    opus_encoder_get_size, opus_encoder_init, opus_strerror,
 };
 
 use super::failed;
@@ -66,6 +66,13 @@ impl Opus {
             }
         }
         Ok(opus)
+    }
+
+    /// Makes every packet as large as the bitrate lets it be, of silence too.
+    pub fn with_constant_bitrate(mut self) -> Result<Self> {
+        // SAFETY: the state is initialized, and this request takes one integer.
+        let code = unsafe { opus_encoder_ctl(self.pointer(), OPUS_SET_VBR_REQUEST, c_int::from(false)) };
+        if code == OPUS_OK { Ok(self) } else { Err(failed("the Opus encoder can't be made", Self::error(code))) }
     }
 
     /// Encodes an interleaved frame. Returns the number of bytes written to `packet`.

@@ -7,7 +7,8 @@ use super::policy::Target;
 use super::{Session, WallTime};
 use crate::audio::Samples;
 use crate::event::EventKind;
-use crate::mixer::{Continuation, PlaybackId, TrackFade, TrackSettings};
+use crate::ids::PlaybackId;
+use crate::mixer::{Continuation, TrackFade, TrackSettings};
 use crate::source::MemoryFile;
 
 /// The reason in `stopped` events of what another session goes on with.

@@ -38,7 +38,11 @@ impl Encoder {
         let EncodedFormat { codec, channels, bitrate, piece, .. } = format;
         Ok(Self {
             coding: match codec {
-                Codec::Opus => Coding::Opus(Opus::new(channels, bitrate as i32, COMPLEXITY, false)?),
+                // Chromium's audio element reads 32 KiB at a time. A silence of 3 bytes a packet would take it a minute to read, and the
+                // sound behind it would wait for that.
+                Codec::Opus => {
+                    Coding::Opus(Opus::new(channels, bitrate as i32, COMPLEXITY, false)?.with_constant_bitrate()?)
+                }
                 Codec::Mp3 => Coding::Mp3(Box::new(Mp3::new(channels, bitrate)?)),
                 Codec::Wav => Coding::Wav,
             },
