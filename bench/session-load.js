@@ -1,6 +1,6 @@
 'use strict'
 
-// One load of sessions.js, in its own process so that its memory and threads are counted alone. Its parent sends
+// One load of sessions.js or scale.js, in its own process so that its memory and threads are counted alone. Its parent sends
 // `{ kind, url, tokens, noise, windowMs }` and what to play; it joins a room with every token, measures, answers once, leaves and ends.
 
 const { once } = require('node:events')
@@ -43,10 +43,10 @@ async function measure(windowMs, soundMs, lateFrames = () => undefined) {
 const sum = (values) => values.reduce((total, value) => total + value, 0)
 
 /**
- * Measures this addon. All sessions have spoken once; then they play a file, a shared clip, or nothing. Meanwhile so many `decoders`
+ * Measures this addon. All sessions have spoken once; then each one, or one of so many (`every`), plays a file, a shared clip, or nothing. Meanwhile so many `decoders`
  * decode a file, again and again.
  */
-async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise, red = false, atOnce, decoders = 0, decoded }) {
+async function ours({ url, tokens, noise, windowMs, play = 'file', every = 1, file = noise, red = false, atOnce, decoders = 0, decoded }) {
   const { SpeakerSession } = require('..')
   const blip = readFileSync(noise).subarray(0, WAV_HEADER + 5 * FRAME * 2)
   blip.writeUInt32LE(blip.length - 8, 4)
@@ -63,7 +63,8 @@ async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise,
   const clip = play === 'clip' ? await SpeakerSession.clip({ audioUrl: file }) : undefined
   await sleep(SILENCE_MS)
   const source = (n) => (clip ? { audio: clip } : { audioUrl: file, startMs: startMs(n) })
-  if (play !== 'nothing') sessions.forEach((session, n) => session.playAudio(source(n)).catch(() => {}))
+  const speakers = play === 'nothing' ? [] : sessions.filter((_, n) => n % every === 0)
+  speakers.forEach((session, n) => session.playAudio(source(n)).catch(() => {}))
   let leaving = false
   const decode = async () => {
     while (!leaving) (await SpeakerSession.clip({ audioUrl: decoded })).close()

@@ -32,7 +32,10 @@ class Sent {
     }
   }
 
-  /** Asserts that the track with the most packets has `leastMs` of sound, and no gap. */
+  /**
+   * Asserts that the track with the most packets has `leastMs` of sound, and lacks no frame. A session that does not hear the server for 1.5 s,
+   * which a busy test process that relays its packets can cause, waits for a moment.
+   */
   assertWhole(session, leastMs) {
     const [times = []] = [...this.#times.values()].sort((a, b) => b.length - a.length)
     assert.ok(times.length * FRAME_MS >= leastMs, `${times.length} packets for ${leastMs} ms`)
@@ -40,7 +43,7 @@ class Sent {
     const gapMs = Math.max(0, ...gaps)
     // Frames lost to a halt of the machine are reported.
     const haltedMs = session.stats().lostFrames * FRAME_MS
-    assert.ok(gapMs <= haltedMs, `nothing was sent for ${gapMs} ms`)
+    assert.ok(gapMs < FRAME_MS || gapMs <= haltedMs, `nothing was sent for ${gapMs} ms`)
   }
 }
 
