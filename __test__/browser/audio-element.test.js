@@ -16,7 +16,7 @@ const { tone } = require('../support/wav')
 const WITHIN_MS = 150
 const WITHIN_DB = 1
 const AMPLITUDE = 0.3
-const CODECS = ['wav', 'mp3']
+const CODECS = ['wav', 'mp3', 'opus']
 
 let [pages, browser] = []
 /** The session whose sound the pages get. */
