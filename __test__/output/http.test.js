@@ -31,15 +31,19 @@ async function get(url, options) {
   return { request, response, body, received: () => chunks.reduce((sum, { length }) => sum + length, 0) }
 }
 
-/** Sends bytes as they are. Returns all that comes back until the connection ends. */
+/** Waits until a connection is closed, by a reset too. */
+const closed = (socket) => new Promise((resolve) => socket.on('error', () => {}).once('close', resolve))
+
+/** Sends bytes as they are. Returns all that comes back until the connection ends, and whether it was reset. */
 async function raw(url, bytes) {
   const { hostname, port } = new URL(url)
   const socket = net.connect(port, hostname)
   const chunks = []
-  socket.on('data', (chunk) => chunks.push(chunk)).on('error', () => {})
+  let isReset = false
+  socket.on('data', (chunk) => chunks.push(chunk)).on('error', () => (isReset = true))
   socket.write(bytes)
-  await once(socket, 'close')
-  return Buffer.concat(chunks).toString('latin1')
+  await closed(socket)
+  return { answer: Buffer.concat(chunks).toString('latin1'), isReset }
 }
 
 test('a client gets the mix, from headers to end', async (t) => {
@@ -126,18 +130,20 @@ test('hostile requests harm nobody', async (t) => {
   for (const [bytes, status] of lines) {
     const { hostname, port } = new URL(url)
     if (status !== '') {
-      const answer = await raw(url, bytes)
-      assert.ok(answer.startsWith(`HTTP/1.1 ${status}`), `${bytes.slice(0, 60)}: ${answer.slice(0, 60)}`)
+      const { answer, isReset } = await raw(url, bytes)
+      // A server that has not read all of a request resets the connection, and the answer may be lost with it.
+      const isLost = isReset && answer === ''
+      assert.ok(isLost || answer.startsWith(`HTTP/1.1 ${status}`), `${bytes.slice(0, 60)}: ${answer.slice(0, 60)}`)
       continue
     }
-    const socket = net.connect(port, hostname).on('error', () => {})
+    const socket = net.connect(port, hostname)
     socket.end(bytes)
-    await once(socket, 'close')
+    await closed(socket)
   }
   // Requests behind one whose response has no end.
-  const eager = net.connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {}).resume()
+  const eager = net.connect(Number(new URL(url).port), '127.0.0.1').resume()
   eager.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`.repeat(1000))
-  await once(eager, 'close')
+  await closed(eager)
   // Whole URLs, and clients of HTTP/1.0, which know no chunks.
   const { hostname, port } = new URL(url)
   const old = net.connect(port, hostname)
@@ -225,7 +231,7 @@ test('a port that is taken is an error of the output', async (t) => {
   const port = Number(new URL(url).port)
   for (const clock of ['manual', 'realtime']) {
     const { session: other } = open(t, { output: { type: 'http', codec: 'opus', port, clock } })
-    const refusal = { code: 'ERR_OUTPUT', message: /EADDRINUSE/ }
+    const refusal = { code: 'ERR_OUTPUT', message: /EADDRINUSE|in use/ }
     await assert.rejects(other.connect(), refusal)
     await assert.rejects(other.playAudio({ audio: tone(440, 100) }), refusal)
     assert.equal(other.url, undefined)
