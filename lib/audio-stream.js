@@ -13,7 +13,7 @@ class SpeakerAudioStream extends Readable {
 
   /** `native` is the addon's end, `codec` the output's; `forget` is called when nothing more is wanted. */
   constructor(native, codec, forget) {
-    // What is behind is left to the addon, which drops it where the stream can still be decoded.
+    // Sound that waits stays in the addon, which drops it where the stream can still be decoded.
     super({ highWaterMark: 1 })
     this.#native = native
     this.#forget = forget

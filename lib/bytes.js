@@ -58,4 +58,9 @@ function base64Decoded(text) {
   return Buffer.from(digits, 'base64')
 }
 
-module.exports = { base64Decoded, bytesOf, bytesOfText, isBytes }
+/** Returns bytes in base64, without copying them first. */
+function base64Encoded({ buffer, byteOffset, byteLength }) {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64')
+}
+
+module.exports = { base64Decoded, base64Encoded, bytesOf, bytesOfText, isBytes }

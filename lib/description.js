@@ -4,6 +4,7 @@
 
 const path = require('node:path')
 
+const { base64Encoded } = require('./bytes')
 const { VERSION } = require('./check')
 const { sourceOf } = require('./clip')
 const { recordedOptions } = require('./recording/session-line')
@@ -53,7 +54,7 @@ function sourceIn({ path: file, url, clip, voice, isStream, headers, contentType
   if (isStream) return { reason: 'stream' }
   if (voice) return { reason: 'voice' }
   if (clip) return sourceInClip(clip, maxBufferBytes)
-  if (bytes !== undefined) return audio ? { audio: base64(audio), contentType } : { reason: 'tooLarge' }
+  if (bytes !== undefined) return audio ? { audio: base64Encoded(audio), contentType } : { reason: 'tooLarge' }
   return {
     audioUrl: file ?? url,
     headers: headers.length > 0 ? Object.fromEntries(headers) : undefined,
@@ -65,7 +66,7 @@ function sourceInClip(clip, maxBufferBytes) {
   const { audio, ...source } = sourceOf(clip)
   if (source.audioUrl !== undefined) return source
   if (!audio) return { reason: 'clipClosed' }
-  return audio.length <= maxBufferBytes ? { ...source, audio: base64(audio) } : { reason: 'tooLarge' }
+  return audio.length <= maxBufferBytes ? { ...source, audio: base64Encoded(audio) } : { reason: 'tooLarge' }
 }
 
 function playbackOf(request, { group, context } = {}, { state, positionMs, passes, fadeOutMs, volume, priority, queueTimeoutMs, voice, stopReason }) {
@@ -115,10 +116,6 @@ function jsonable(value) {
 function plain(value) {
   const text = JSON.stringify(value)
   return text === undefined ? undefined : JSON.parse(text)
-}
-
-function base64(bytes) {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }
 
 module.exports = { describedOptions, describeSession, keptRequest }

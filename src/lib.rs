@@ -64,7 +64,7 @@ mod session;
 mod source;
 mod sync;
 
-/// What `tests/` and `bench/` reach, by module. No interface: it changes with the code.
+/// The items that `tests/` and `bench/` use, by module. No interface: it changes with the code.
 #[doc(hidden)]
 pub mod internals {
     pub mod audio {

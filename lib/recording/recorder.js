@@ -4,6 +4,7 @@
 
 const path = require('node:path')
 
+const { base64Encoded } = require('../bytes')
 const { sourceOf } = require('../clip')
 const { SpeakerError } = require('../error')
 const { masked } = require('./masked')
@@ -66,7 +67,7 @@ class Recorder {
     const audioUrl = file === undefined ? url : path.resolve(file)
     const source = clip ? sourceOf(clip) : { audioUrl, audio, contentType, headers: headers.length > 0 ? Object.fromEntries(headers) : undefined }
     const given = { ...request, ...UNENCODED, ...source }
-    given.audio = given.audio && base64(given.audio)
+    given.audio = given.audio && base64Encoded(given.audio)
     this.request('play', this.#keepsSecrets ? given : masked(given), atMs)
   }
 
@@ -75,7 +76,7 @@ class Recorder {
   }
 
   write(requestId, bytes) {
-    this.request('write', { requestId, audio: base64(bytes) })
+    this.request('write', { requestId, audio: base64Encoded(bytes) })
   }
 
   /** Writes a request of any type, without the fields that are of use only to its caller; `atMs` is what `nowMs` returned before it was made. */
@@ -150,10 +151,6 @@ class Recorder {
     // Otherwise `close` reports it.
     if (!this.#closed) this.#native.report(error.message)
   }
-}
-
-function base64(bytes) {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }
 
 module.exports = { Recorder }

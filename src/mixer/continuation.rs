@@ -55,7 +55,7 @@ impl Voice {
     pub fn go_on(&mut self, before: &Continuation) {
         let Continuation { played, volume, rise, cross, stop, fade_in } = *before;
         (self.volume, self.rise) = (volume, rise);
-        // What is over by now is over at this sample.
+        // A stop that is over ends at this sample.
         self.limit = self.limit.max(played);
         let stop = stop.map(|stop| if stop.end() < played { Ramp::edge(played, played) } else { stop });
         (self.state.played, self.state.cross, self.state.stop) = (played, cross, stop);

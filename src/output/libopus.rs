@@ -13,6 +13,9 @@ use super::failed;
 use crate::audio::{SAMPLE_RATE, Samples};
 use crate::error::Result;
 
+/// The most bytes of a packet: the largest frame with its header (RFC 6716 §3.2.1).
+pub const MAX_PACKET: usize = 1_275;
+
 /// The delay of the encoder, 2.5 ms of CELT: its output lags behind its input by as much.
 pub const LOOK_AHEAD: Samples = 120;
 

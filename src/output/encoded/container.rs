@@ -4,7 +4,7 @@ use ogg::{PacketWriteEndInfo, PacketWriter};
 
 use super::broadcast::Piece;
 use super::{Codec, EncodedFormat};
-use crate::audio::{FRAME, PER_MS, SAMPLE_RATE, Samples};
+use crate::audio::{FRAME, SAMPLE_RATE, Samples};
 use crate::output::libopus::LOOK_AHEAD;
 
 /// The size that stands for an unknown one in a WAV without an end, as ffmpeg writes it into a pipe.
@@ -12,7 +12,7 @@ const ENDLESS: u32 = u32::MAX;
 
 /// The samples that a player drops from the beginning (RFC 7845 §4.2, §5.1): those in which its decoder, which begins in the middle of a sound,
 /// is not yet in step, and the encoder's delay.
-const PRE_SKIP: Samples = 80 * PER_MS + LOOK_AHEAD;
+const PRE_SKIP: Samples = Codec::Opus.preroll() + LOOK_AHEAD;
 
 /// A packet of silence, for the last page of a stream that has none: mono or stereo does not matter to a decoder.
 const SILENCE: &[u8] = &[0xf8, 0xff, 0xfe];

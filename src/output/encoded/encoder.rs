@@ -5,13 +5,10 @@ use super::mp3::Mp3;
 use super::{Codec, EncodedFormat};
 use crate::audio::{FRAME, Samples, to_s16};
 use crate::error::Result;
-use crate::output::libopus::{LOOK_AHEAD, Opus};
+use crate::output::libopus::{LOOK_AHEAD, MAX_PACKET, Opus};
 
 /// The complexity of Opus, as of rooms: higher is better and costs more.
 const COMPLEXITY: i32 = 5;
-
-/// The largest Opus frame with its header (RFC 6716 §3.2.1: 1,275 bytes).
-const MAX_PACKET: usize = 1_275;
 
 /// The silent blocks behind the end of MP3: a decoder is 1,057 samples behind the encoder.
 const MP3_TAIL: usize = 2;

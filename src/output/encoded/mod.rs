@@ -46,7 +46,7 @@ pub enum Codec {
 
 impl Codec {
     /// Returns the sound that a decoder needs before it is in step with the encoder. RFC 7845 §4.2: 80 ms for Opus.
-    fn preroll(self) -> Samples {
+    const fn preroll(self) -> Samples {
         match self {
             Self::Opus => 80 * PER_MS,
             Self::Mp3 | Self::Wav => 0,
@@ -86,7 +86,7 @@ impl EncodedFormat {
 pub struct EncodedOptions {
     /// The format.
     pub format: EncodedFormat,
-    /// What its listeners read; it outlasts the output.
+    /// The log that its listeners read; it outlasts the output.
     pub broadcast: Arc<Broadcast>,
     /// Starts the server, if it is served.
     pub serve: Option<Question>,
@@ -109,7 +109,7 @@ pub struct Encoded {
     partial: Vec<f32>,
     /// Present while somebody listens.
     encoding: Option<Encoding>,
-    /// Whether somebody listens, as last reported.
+    /// True if somebody listens, as last reported.
     reported: Option<bool>,
     is_connected: bool,
     /// The server that is being started.

@@ -2,10 +2,7 @@
 
 use crate::audio::FRAME;
 use crate::error::Result;
-use crate::output::libopus::{Opus, StateDelta};
-
-/// The largest Opus frame with its header (RFC 6716 §3.2.1: 1,275 bytes).
-const MAX_PACKET: usize = 1_275;
+use crate::output::libopus::{MAX_PACKET, Opus, StateDelta};
 
 /// The length up to which a packet only continues silence (RFC 6716 §2.1.9).
 const SILENCE: usize = 2;

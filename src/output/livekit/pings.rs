@@ -37,7 +37,7 @@ pub struct Heartbeat {
     times: Mutex<Option<PingTimes>>,
     /// The last round-trip time in milliseconds, which is sent to the server.
     round_trip: AtomicI64,
-    /// What ends the latest socket.
+    /// Ends the latest socket when it is notified.
     end: Mutex<Weak<Notify>>,
 }
 
