@@ -2,6 +2,7 @@
 //! time is cut into steps.
 
 use super::ramp::Ramp;
+use super::sum::GAINS;
 use crate::audio::Samples;
 
 /// The gain of a voice and its ramps, over its next samples.
@@ -31,17 +32,17 @@ impl Levels {
         })
     }
 
-    /// Fills in the gains of the samples behind the first `passed`.
+    /// Fills in the gains of the samples behind the first `passed`, [`GAINS`] at most.
     pub fn gains(&self, passed: usize, gains: &mut [f32]) {
         let passed = passed as Samples;
+        let here = self.here + passed;
         gains.fill(self.gain);
         self.over_time.iter().for_each(|ramp| apply(ramp, self.now + passed, gains));
-        let here = self.here + passed;
         self.ramps.iter().for_each(|ramp| apply(ramp, here, gains));
-        let [stop, tail] = &self.falls;
-        for (position, gain) in (here..).zip(gains) {
-            *gain *= stop.level(position).min(tail.level(position));
-        }
+        let [mut stop, mut tail] = [[0.0; GAINS]; 2];
+        self.falls[0].levels(here, &mut stop[..gains.len()]);
+        self.falls[1].levels(here, &mut tail[..gains.len()]);
+        gains.iter_mut().zip(stop).zip(tail).for_each(|((gain, stop), tail)| *gain *= stop.min(tail));
     }
 }
 
@@ -51,6 +52,8 @@ fn apply(ramp: &Ramp, from: Samples, gains: &mut [f32]) {
         let level = ramp.level(from);
         gains.iter_mut().for_each(|gain| *gain *= level);
     } else {
-        gains.iter_mut().zip(from..).for_each(|(gain, position)| *gain *= ramp.level(position));
+        let mut levels = [0.0; GAINS];
+        ramp.levels(from, &mut levels[..gains.len()]);
+        gains.iter_mut().zip(levels).for_each(|(gain, level)| *gain *= level);
     }
 }

@@ -81,6 +81,32 @@ impl Ramp {
         }
     }
 
+    /// Fills in the levels from a position on: what [`level`](Self::level) returns for each, to the last bit, in a form that compilers vectorize.
+    pub fn levels(&self, here: Samples, levels: &mut [f32]) {
+        let index = |position: Samples| position.saturating_sub(here).min(levels.len() as Samples) as usize;
+        let (start, end) = (index(self.end().min(self.at + 1)), index(self.end()));
+        levels[..start].fill(self.from);
+        levels[end..].fill(self.to);
+        let on_its_way = &mut levels[start..end];
+        let first = here + start as Samples;
+        let Ok(length) = i32::try_from(self.length) else {
+            // 12 hours and more.
+            on_its_way.iter_mut().zip(first..).for_each(|(level, position)| *level = self.level(position));
+            return;
+        };
+        if self.from == self.to {
+            on_its_way.fill(self.to);
+            return;
+        }
+        for (level, index) in on_its_way.iter_mut().zip(0..) {
+            let done = (first - self.at) as i32 + index;
+            *level = (self.from * (length - done) as f32 + self.to * done as f32) / length as f32;
+        }
+        if self.curve == Curve::EqualPower {
+            on_its_way.iter_mut().for_each(|level| *level = (*level * FRAC_PI_2).sin());
+        }
+    }
+
     /// Returns true if it has one level from `here` up to `last`, both included.
     pub fn is_flat(&self, here: Samples, last: Samples) -> bool {
         last <= self.at || here >= self.end() || self.from == self.to
@@ -105,6 +131,28 @@ mod tests {
         assert_eq!(Ramp::edge(5, 5).level(5), 0.0);
         assert_eq!(Ramp::edge(100, 103).length, 3);
         assert_eq!(Ramp::edge(0, 1_000).at, 760);
+    }
+
+    #[test]
+    fn levels_are_those_of_each_position() {
+        let (hour, year) = (172_800_000, 1_513_728_000_000);
+        let shapes = [(1.0, 0.0), (0.0, 1.0), (0.3, 0.7), (0.5, 0.5)];
+        for (at, length) in [(0, 0), (0, 1), (7, 0), (7, 5), (7, 200), (1_000, 10), (50, hour), (50, year), (year, 480)]
+        {
+            for ((from, to), curve) in
+                shapes.into_iter().flat_map(|shape| [(shape, Curve::Straight), (shape, Curve::EqualPower)])
+            {
+                let ramp = Ramp { at, length, from, to, curve };
+                for here in
+                    [0, 1, 6, 7, 8, 50, 990, at.saturating_sub(1), at, at + length / 2, at + length, at + length + 1]
+                {
+                    let mut levels = [f32::NAN; 64];
+                    ramp.levels(here, &mut levels);
+                    let each = (here..).take(64).map(|position| ramp.level(position).to_bits());
+                    assert!(levels.iter().map(|level| level.to_bits()).eq(each), "{ramp:?} from {here}");
+                }
+            }
+        }
     }
 
     #[test]

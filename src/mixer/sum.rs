@@ -1,7 +1,7 @@
 //! The buffer that voices are summed in. The first one is written rather than added, so it need not be cleared before.
 
 /// The number of samples whose gains are computed at once.
-const GAINS: usize = 64;
+pub const GAINS: usize = 64;
 
 /// A sum of interleaved samples, which is silence until something is added.
 pub struct Sum<'a> {
@@ -57,16 +57,25 @@ impl<'a> Sum<'a> {
         }
     }
 
-    /// Adds two slices, one behind the other, with a gain for each sample: `gains` fills in those from an index on.
+    /// Adds two slices of whole frames, one behind the other, with a gain for each frame: `gains` fills in those from an index on.
     pub fn add_behind(&mut self, first: &[f32], second: &[f32], gains: impl Fn(usize, &mut [f32])) {
         let (length, channels) = (first.len() + second.len(), self.channels);
-        let mut samples = first.iter().chain(second);
-        for (index, part) in self.samples()[..length].chunks_mut(GAINS * channels).enumerate() {
-            let mut all = [0.0; GAINS];
-            let of_part = &mut all[..part.len() / channels];
-            gains(index * GAINS, of_part);
-            for (frame, gain) in part.chunks_exact_mut(channels).zip(of_part) {
-                frame.iter_mut().zip(&mut samples).for_each(|(sum, sample)| *sum += sample * *gain);
+        let (head, tail) = self.samples()[..length].split_at_mut(first.len());
+        for (sum, samples, passed) in [(head, first, 0), (tail, second, first.len() / channels)] {
+            let parts = sum.chunks_mut(GAINS * channels).zip(samples.chunks(GAINS * channels));
+            for (index, (sum, samples)) in parts.enumerate() {
+                let mut all = [0.0; GAINS];
+                let gains_of_part = &mut all[..samples.len() / channels];
+                gains(passed + index * GAINS, gains_of_part);
+                if channels == 1 {
+                    let frames = sum.iter_mut().zip(samples).zip(gains_of_part);
+                    frames.for_each(|((sum, sample), gain)| *sum += sample * *gain);
+                    continue;
+                }
+                let frames = sum.chunks_exact_mut(channels).zip(samples.chunks_exact(channels)).zip(gains_of_part);
+                for ((sum, samples), gain) in frames {
+                    sum.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += sample * *gain);
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::ramp::Ramp;
+use super::sum::GAINS;
 use crate::audio::{EDGE_FADE, Samples};
 
 /// A change of a track's volume: missing values stay as they are.
@@ -200,11 +201,16 @@ impl Tracks {
 
 /// Applies the levels of the left and the right channel to interleaved samples, of which the first is at `now`.
 pub fn apply_sides(samples: &mut [f32], sides: &[Ramp; 2], now: Samples) {
-    let is_flat = sides.iter().all(|side| side.is_flat(now, now + (samples.len() / 2) as Samples));
-    let [left, right] = sides.map(|side| side.level(now));
-    for (at, frame) in (now..).zip(samples.chunks_exact_mut(2)) {
-        let levels = if is_flat { [left, right] } else { sides.map(|side| side.level(at)) };
-        frame.iter_mut().zip(levels).for_each(|(sample, level)| *sample *= level);
+    for (index, part) in samples.chunks_mut(2 * GAINS).enumerate() {
+        let mut levels = [[0.0; GAINS]; 2];
+        for (levels, side) in levels.iter_mut().zip(sides) {
+            side.levels(now + (index * GAINS) as Samples, levels);
+        }
+        let [left, right] = levels;
+        for ((frame, left), right) in part.chunks_exact_mut(2).zip(left).zip(right) {
+            frame[0] *= left;
+            frame[1] *= right;
+        }
     }
 }
 
