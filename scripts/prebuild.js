@@ -51,9 +51,7 @@ function build({ os, libc, target }) {
   return buildLibrary(path.join(zig, 'bin', 'cargo-zigbuild'), args, {
     CARGO_ZIGBUILD_ZIG_PATH: path.join(zig, 'ziglang', 'zig'),
     CARGO_ZIGBUILD_CACHE_DIR: cached('zigbuild'),
-    [`CMAKE_TOOLCHAIN_FILE_${name}`]: toolchain(name),
-    // Rust links musl into programs and libraries alike, but Node has its own already.
-    ...(libc === 'musl' && { [`CARGO_TARGET_${name.toUpperCase()}_RUSTFLAGS`]: '-C target-feature=-crt-static' })
+    [`CMAKE_TOOLCHAIN_FILE_${name}`]: toolchain(name)
   })
 }
 
