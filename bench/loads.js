@@ -13,7 +13,7 @@ const { AccessToken } = require('livekit-server-sdk')
 const { wavFile } = require('../__test__/support/wav')
 
 const WINDOW_MS = 10_000
-const HUNG_MS = 120_000
+const HUNG_MS = 300_000
 const RATE = 48000
 const SECONDS = 30
 const noise = path.join(os.tmpdir(), 'speaker-session-bench', 'noise.wav')
@@ -64,10 +64,11 @@ function token(server) {
   return access.toJwt()
 }
 
-/** Runs one load in its own process; one that hangs is killed. */
-async function load(server, kind, count, sound = {}) {
+/** Runs one load in its own process, whose pid `started` is called with; one that hangs is killed. */
+async function load(server, kind, count, sound = {}, started = () => {}) {
   const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] // rtc-node logs to stdout
   const child = fork(path.join(__dirname, 'session-load.js'), { stdio, timeout: HUNG_MS, killSignal: 'SIGKILL' })
+  started(child.pid)
   let result
   child.on('message', (message) => (result = message))
   const tokens = await Promise.all(Array.from({ length: count }, () => token(server)))

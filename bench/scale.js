@@ -1,10 +1,10 @@
 'use strict'
 
-// How the cost of a process grows with its sessions, of which a tenth speaks and the others are silent in their rooms: CPU, memory, late frames, and the
+// How the cost of a process grows with its sessions, of which a tenth speaks by default and the others are silent in their rooms: CPU, memory, late frames, and the
 // time until all have joined; beside libopus alone, which encodes as much as those that speak (bench/encode.rs). The slope from the smallest to the
 // largest number is carried on to 100,000 sessions, on paper. The server is its own process, on the same cores, and not counted. It only reports.
 //
-// `node bench/scale.js [COUNTS]`
+// `node bench/scale.js [COUNTS [EVERY]]`: one of so many speaks.
 
 const os = require('node:os')
 
@@ -12,8 +12,7 @@ const { WINDOW_MS, bareEncode, buildEncoder, load, writeSounds } = require('./lo
 const { operands, save } = require('./results')
 const { startServer } = require('../scripts/livekit-server')
 
-const [COUNTS = '100,300,1000,3000'] = operands()
-const EVERY = 10
+const [COUNTS = '100,300,1000,3000', EVERY = '10'] = operands()
 const AT_ONCE = 50
 const ON_PAPER = 100_000
 const MB = 1e6
@@ -41,8 +40,8 @@ async function main() {
     console.log(`${os.availableParallelism()} cores; one of ${EVERY} sessions speaks; CPU over ${WINDOW_MS / 1000} s, in % of one core; C: libopus alone, for those that speak`)
     line(HEADS)
     for (const count of COUNTS.split(',').map(Number)) {
-      const speak = Math.ceil(count / EVERY)
-      const result = await load(server, 'ours', count, { every: EVERY, atOnce: AT_ONCE })
+      const speak = Math.ceil(count / Number(EVERY))
+      const result = await load(server, 'ours', count, { every: Number(EVERY), atOnce: AT_ONCE })
       if (!result) continue
       const bare = speak * bareEncode(speak)
       const { sessions, readyMs, cores, late, rss, threads, sound, errors, odd } = result
