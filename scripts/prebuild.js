@@ -19,6 +19,13 @@ const { licences } = require('./licences')
 const ROOT = path.join(__dirname, '..')
 const ZIG = 'ziglang==0.17.0'
 const ZIGBUILD = 'cargo-zigbuild==0.24.0'
+/**
+ * Inlines small functions only: LLVM's own threshold is 225. With fat LTO that costs no time (`npm run bench:mix`, `npm run bench:sessions`); without, hyper takes three
+ * times as long to read the heads of answers.
+ */
+const SMALLER = '-Cllvm-args=-inline-threshold=30'
+/** Rust links musl into programs and libraries alike, but Node has its own already. */
+const DYNAMIC_MUSL = '-Ctarget-feature=-crt-static'
 
 /** Runs a command; returns what it printed. */
 function run(command, args, options) {
@@ -44,14 +51,16 @@ function installZig() {
 /** Builds the addon; returns the path of the library. */
 function build({ os, libc, target }) {
   const folder = ['--profile', 'prebuilt', '--target-dir', cached('prebuild')]
-  if (os !== 'linux') return buildLibrary('cargo', ['build', '--target', target, ...folder], { MACOSX_DEPLOYMENT_TARGET: '11.0' })
-  const zig = installZig()
   const name = target.replaceAll('-', '_')
+  const flags = { [`CARGO_TARGET_${name.toUpperCase()}_RUSTFLAGS`]: libc === 'musl' ? `${SMALLER} ${DYNAMIC_MUSL}` : SMALLER }
+  if (os !== 'linux') return buildLibrary('cargo', ['build', '--target', target, ...folder], { MACOSX_DEPLOYMENT_TARGET: '11.0', ...flags })
+  const zig = installZig()
   const args = ['zigbuild', '--target', libc === 'glibc' ? `${target}.${OLDEST_GLIBC}` : target, ...folder]
   return buildLibrary(path.join(zig, 'bin', 'cargo-zigbuild'), args, {
     CARGO_ZIGBUILD_ZIG_PATH: path.join(zig, 'ziglang', 'zig'),
     CARGO_ZIGBUILD_CACHE_DIR: cached('zigbuild'),
-    [`CMAKE_TOOLCHAIN_FILE_${name}`]: toolchain(name)
+    [`CMAKE_TOOLCHAIN_FILE_${name}`]: toolchain(name),
+    ...flags
   })
 }
 
