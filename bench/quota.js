@@ -50,6 +50,7 @@ async function main() {
   } catch ({ message }) {
     throw new Error(`no cgroup can be made here, so no quota can be set: ${message}`)
   }
+  process.once('exit', () => rmdirSync(group))
   writeSounds()
   const server = await startServer()
   const rows = []
@@ -76,7 +77,6 @@ async function main() {
     save('quota', rows)
   } finally {
     await server.stop()
-    rmdirSync(group)
   }
 }
 

@@ -72,7 +72,7 @@ impl Ramp {
             0 if position < self.end() => self.from,
             done if done >= self.length || self.from == self.to => self.to,
             done => {
-                let level = (self.from * (self.length - done) as f32 + self.to * done as f32) / self.length as f32;
+                let level = self.straight(done as f32, (self.length - done) as f32, self.length as f32);
                 match self.curve {
                     Curve::Straight => level,
                     Curve::EqualPower => (level * FRAC_PI_2).sin(),
@@ -81,7 +81,14 @@ impl Ramp {
         }
     }
 
-    /// Fills in the levels from a position on: what [`level`](Self::level) returns for each, to the last bit, in a form that compilers vectorize.
+    /// Returns the level on a straight line, of whose `length` samples so many are `done` and so many `left`.
+    #[inline]
+    fn straight(&self, done: f32, left: f32, length: f32) -> f32 {
+        (self.from * left + self.to * done) / length
+    }
+
+    /// Fills in the levels from a position on: what [`level`](Self::level) returns for each, to the last bit, in a form that
+    /// compilers vectorize.
     pub fn levels(&self, here: Samples, levels: &mut [f32]) {
         let index = |position: Samples| position.saturating_sub(here).min(levels.len() as Samples) as usize;
         let (start, end) = (index(self.end().min(self.at + 1)), index(self.end()));
@@ -100,7 +107,7 @@ impl Ramp {
         }
         for (level, index) in on_its_way.iter_mut().zip(0..) {
             let done = (first - self.at) as i32 + index;
-            *level = (self.from * (length - done) as f32 + self.to * done as f32) / length as f32;
+            *level = self.straight(done as f32, (length - done) as f32, length as f32);
         }
         if self.curve == Curve::EqualPower {
             on_its_way.iter_mut().for_each(|level| *level = (*level * FRAC_PI_2).sin());
