@@ -2,11 +2,16 @@
 //! returns what to send, what to report to the session, and its next deadline.
 //!
 //! ```text
-//! requested ─▶ announced and offered ─▶ named and agreed: published ─▶ subscribed to, or timeout: open ◀────┐
-//!              │ refused, or late                                     │ unpublished by the server           │
-//!              ▼                                                      ▼                                     │
-//!          forgotten until it is requested again                     out ─▶ allowed again: offered again ───┘
+//! requested ─▶ announced ─▶ named, offered, agreed: published ─▶ subscribed to, or timeout: open ◀─────────┐
+//!              │ refused, or late                              │ unpublished by the server                │
+//!              ▼                                               ▼                                          │
+//!          forgotten until it is requested again              out ─▶ allowed again: announced again ──────┘
 //! ```
+//!
+//! A server gives a line whose announcement it refused to the next announcement, whatever its client id is (`getPendingTrack` in its
+//! pkg/rtc/participant.go), and then that track carries another one's sound. So a line is offered after its announcement was confirmed. Only
+//! the first offer of a stay is sent at once with the announcements, to save a round trip; if one of these is refused, because the right to
+//! publish was revoked in this moment, the room is joined anew.
 //!
 //! A track can be unpublished in any state: once it is published and its last sound was heard, its media line is released, and when
 //! the room no longer lists it, it is forgotten, or published again if it was requested meanwhile.
@@ -15,6 +20,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::announcement::{Announcement, TrackOptions};
+use super::disconnect::{Disconnect, Retry};
 use super::encoder::Encoding;
 use super::join::{LiveKitOptions, StartWhen};
 use super::mutes::Mutes;
@@ -74,6 +80,10 @@ pub struct Publications {
     grant: Grant,
     /// `Connected` was not reported yet: a failure now fails the connecting.
     is_starting: bool,
+    /// Lines of tracks that are not confirmed yet may be offered.
+    offers_ahead: bool,
+    /// An announcement was refused after its line had been offered, which is not risked again.
+    was_refused_ahead: bool,
     failure: Option<SpeakerError>,
     /// The other participants: the server's id of each one's stay, by identity.
     others: BTreeMap<String, String>,
@@ -133,9 +143,6 @@ enum Registration {
     None,
     Announced,
     Named(String),
-    /// Its announcement was refused, after which its line may have been offered. A server keeps such a line for the matching
-    /// announcement, or else gives it to the next one. So this announcement is repeated under its old id.
-    Refused,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +202,8 @@ impl Publications {
             is_reachable: false,
             grant: Grant::All,
             is_starting: true,
+            offers_ahead: true,
+            was_refused_ahead: false,
             failure: None,
             others: BTreeMap::new(),
             has_unlisted_listener: false,
@@ -239,9 +248,6 @@ impl Publications {
                     return Err(of_one_track(no_grant(source)));
                 }
                 track.reported = Reported::Waiting;
-                if track.registration == Registration::Refused {
-                    track.removal = None;
-                }
                 // A removal that is under way finishes first.
                 if track.removal.is_none() {
                     (track.deferral, track.deadline) = (Deferral::None, deadline);
@@ -274,8 +280,6 @@ impl Publications {
             }
             // The server knows nothing of it.
             (RemovalStep::Draining, Registration::None) => self.removed(index, None),
-            // The room has no such track either, but the announcement has to be repeated once it is allowed.
-            (RemovalStep::Draining, Registration::Refused) => self.answer_all(index, None),
             _ => {}
         }
         self.sweep();
@@ -380,8 +384,8 @@ impl Publications {
     pub fn resumed(&mut self, now: Instant) {
         self.is_reachable = true;
         let is_void = |track: &&mut Publication| match (&track.registration, track.line) {
-            // The server keeps its line.
-            (Registration::Refused, Line::Agreed(..)) => false,
+            // The server keeps the announcement.
+            (Registration::Named(_), Line::None) => false,
             _ => track.published.is_none(),
         };
         let unpublished = self.tracks.iter_mut().filter(is_void);
@@ -407,6 +411,7 @@ impl Publications {
     /// Resets everything but the requests, because the room is about to be rejoined.
     pub fn reset(&mut self) {
         (self.is_reachable, self.grant) = (false, Grant::All);
+        self.offers_ahead = !self.was_refused_ahead;
         for track in &mut self.tracks {
             track.had_listener |= track.subscription != Subscription::None;
             track.retire();
@@ -442,10 +447,7 @@ impl Publications {
                 let refused = self.tracks.iter().position(|track| track.announcement.cid == *cid);
                 if let Some(index) = refused.filter(|index| self.tracks[*index].registration == Registration::Announced)
                 {
-                    let track = &mut self.tracks[index];
-                    (track.registration, track.deferral) = (Registration::Refused, Deferral::UntilAllowed);
-                    self.fail(index, error.clone());
-                    self.answer_all(index, None);
+                    self.refused(index, error);
                 }
             }
             SignalEvent::Unpublished { sid } => {
@@ -507,6 +509,22 @@ impl Publications {
         } else {
             track.mute_is_due = true;
         }
+    }
+
+    /// Handles that the server refused an announcement.
+    fn refused(&mut self, index: usize, error: &SpeakerError) {
+        let track = &mut self.tracks[index];
+        if track.line != Line::None {
+            // Its line can't be taken back.
+            self.was_refused_ahead = true;
+            self.failure.get_or_insert_with(|| error.clone());
+            return;
+        }
+        (track.registration, track.deferral) = (Registration::None, Deferral::UntilAllowed);
+        if track.removal.is_some() {
+            self.removed(index, None);
+        }
+        self.fail(index, error.clone());
     }
 
     /// Handles the server's list of our tracks and permissions.
@@ -602,19 +620,19 @@ impl Publications {
                 todo.mutes.push((sid.clone(), self.mutes.is_muted(track.stream)));
                 track.mute_is_due = false;
             }
-            if !self.grant.allows(track.announcement.source) || track.deferral != Deferral::None || track.is_released()
-            {
+            // A server waits for the line of each track that it has named, even if it has revoked the right since.
+            let is_named = matches!(track.registration, Registration::Named(_));
+            let is_allowed = is_named || self.grant.allows(track.announcement.source);
+            if !is_allowed || track.deferral != Deferral::None || track.is_released() {
                 continue;
             }
-            let needs_line = track.line == Line::None;
-            let is_new = matches!(track.registration, Registration::None | Registration::Refused);
-            if is_new && !(needs_line && awaits_answer) {
+            if track.registration == Registration::None {
                 track.announcement.muted = self.mutes.is_muted(track.stream);
                 (track.registration, track.mute_is_due) = (Registration::Announced, false);
                 track.deadline.get_or_insert(now + self.options.timeout);
                 todo.announcements.push(track.announcement.clone());
             }
-            if needs_line && !awaits_answer {
+            if track.line == Line::None && !awaits_answer && (is_named || self.offers_ahead) {
                 todo.lines.push(track.announcement.cid.clone());
             }
         }
@@ -638,6 +656,7 @@ impl Publications {
 
     /// Handles the answer to the offer; `payload_type` returns a line's payload type of Opus.
     pub fn answered(&mut self, mut payload_type: impl FnMut(Mid) -> Option<Pt>, now: Instant) {
+        self.offers_ahead = false;
         for index in 0..self.tracks.len() {
             let track = &mut self.tracks[index];
             if let Some(removal) = &mut track.removal
@@ -760,9 +779,10 @@ impl Publications {
         is_unanswered
     }
 
-    /// Returns the error that fails the connecting, if any.
-    pub fn failure(&mut self) -> Option<SpeakerError> {
-        self.failure.take()
+    /// Returns the error that fails the connecting, or the stay in the room after it, if any.
+    pub fn failure(&mut self) -> Option<Disconnect> {
+        let retry = if self.is_starting { Retry::Never } else { Retry::Rejoin };
+        self.failure.take().map(|error| Disconnect { retry, ..error.into() })
     }
 
     /// Handles that `Connected` was reported.
@@ -1014,6 +1034,7 @@ mod tests {
             let known = self.announced.len();
             self.send();
             (known..self.announced.len()).for_each(|index| self.name(index));
+            self.send();
             self.answer();
             self.reported()
         }
@@ -1196,8 +1217,9 @@ mod tests {
         table.send();
         table.ask(1).unwrap();
         table.send();
-        assert_eq!((table.offers, table.announced.len()), (1, 1));
+        assert_eq!((table.offers, table.announced.len()), (1, 2));
         table.name(0);
+        table.name(1);
         table.answer();
         assert_eq!(table.serve(), ["opened 0", "opened 1"]);
         assert_eq!(table.offers, 2);
@@ -1208,6 +1230,8 @@ mod tests {
         let mut table = Table::joined(&[0], &[]);
         table.serve();
         table.ask(1).unwrap();
+        table.send();
+        table.name(1);
         table.send();
         assert_eq!(table.publications.next_deadline(), Some(table.now + TIMEOUT));
         table.now += TIMEOUT;
@@ -1223,6 +1247,7 @@ mod tests {
         // Its former client id is no longer known.
         table.name(1);
         assert!(!table.ask(1).unwrap());
+        assert_eq!(table.serve(), NOTHING, "the old line is released");
         assert_eq!(table.serve(), ["opened 1"]);
         assert_ne!(table.announced[1].cid, table.announced[2].cid);
         assert!(table.ask(0).unwrap(), "the other one is as it was");
@@ -1240,6 +1265,9 @@ mod tests {
         table.ask(2).unwrap();
         table.reported();
         table.send();
+        table.name(1);
+        table.name(2);
+        table.send();
         table.now += TIMEOUT / 2;
         assert_eq!(table.publications.late(table.now), Some(1));
         assert!(table.publications.give_up(1, no_grant(TrackSource::Microphone), table.now));
@@ -1247,7 +1275,6 @@ mod tests {
         table.awaits_answer = false;
         assert_eq!(table.reported(), ["refused 1"]);
         let announced = table.announced.len();
-        table.name(2);
         table.send();
         assert_eq!(table.announced.len(), announced, "it is announced already");
         table.answer();
@@ -1280,7 +1307,8 @@ mod tests {
     fn missing_grant_fails_connecting() {
         let mut table = Table::new(&[0, 1]);
         table.join(false);
-        assert_eq!(table.publications.failure(), Some(no_grant(TrackSource::Microphone)));
+        let failure = table.publications.failure().unwrap();
+        assert_eq!((failure.error, failure.retry), (no_grant(TrackSource::Microphone), Retry::Never));
         assert_eq!(table.reported(), NOTHING);
         assert!(table.publications.todo(false, table.now).is_none(), "nothing is sent");
     }
@@ -1293,7 +1321,7 @@ mod tests {
         table.publications.started();
         assert_eq!(table.reported(), ["refused 0"]);
         assert_eq!(table.ask(0).unwrap_err(), of_one_track(no_grant(TrackSource::Microphone)));
-        assert_eq!(table.publications.failure(), None);
+        assert!(table.publications.failure().is_none());
         table.list(&[], true);
         assert_eq!(table.send(), [], "nobody waits for it any more");
         assert!(!table.ask(0).unwrap());
@@ -1301,24 +1329,64 @@ mod tests {
     }
 
     #[test]
-    fn refused_announcement_is_repeated_once_allowed() {
+    fn refused_announcement_has_no_line() {
+        let mut table = Table::joined(&[0], &[]);
+        table.serve();
+        table.ask(1).unwrap();
+        table.ask(2).unwrap();
+        table.send();
+        // Revoked on its way, and granted again.
+        table.list(&[(0, false)], false);
+        table.refuse(1);
+        table.list(&[(0, false)], true);
+        table.name(2);
+        assert_eq!(table.reported(), ["refused 1"]);
+        table.send();
+        assert_eq!((table.offers, &table.lines[1].1), (2, &table.announced[2].cid));
+        table.answer();
+        assert_eq!(table.reported(), ["opened 2"]);
+        table.ask(1).unwrap();
+        assert_eq!(table.serve(), ["opened 1"]);
+    }
+
+    #[test]
+    fn line_refused_in_first_offer_is_left_by_rejoining() {
+        let mut table = Table::joined(&[], &[]);
+        table.ask(0).unwrap();
+        table.ask(1).unwrap();
+        table.send();
+        assert_eq!((table.offers, table.lines.len()), (1, 2), "a round trip less");
+        table.refuse(0);
+        table.name(1);
+        assert_eq!(table.reported(), NOTHING, "both are still waited for");
+        let failure = table.publications.failure().unwrap();
+        assert_eq!((failure.error, failure.retry), (no_grant(TrackSource::Microphone), Retry::Rejoin));
+        table.publications.reset();
+        (table.awaits_answer, table.offers) = (false, 0);
+        table.join(true);
+        table.send();
+        assert_eq!((table.offers, table.announced.len()), (0, 4), "not again ahead");
+        table.refuse(2);
+        table.name(3);
+        assert!(table.publications.failure().is_none());
+        table.send();
+        table.answer();
+        assert_eq!(table.reported(), ["refused 0", "opened 1"]);
+    }
+
+    #[test]
+    fn confirmed_track_is_offered_even_if_revoked() {
         let mut table = Table::joined(&[0], &[]);
         table.serve();
         table.ask(1).unwrap();
         table.send();
-        // Revoked on its way: the server knows the line, and would give it to the next announcement.
+        table.name(1);
         table.list(&[(0, false)], false);
-        table.refuse(1);
+        table.send();
+        assert_eq!(table.offers, 2, "the server waits for its line");
+        table.handle(SignalEvent::Unpublished { sid: "sid-1".to_owned() });
         table.answer();
         assert_eq!(table.reported(), ["refused 1"]);
-        assert_eq!(table.ask(1).unwrap_err(), of_one_track(no_grant(TrackSource::Microphone)));
-        let offers = table.offers;
-        table.list(&[(0, false)], true);
-        table.send();
-        assert_eq!((table.offers, table.announced.len()), (offers, 3), "no line is needed");
-        assert_eq!(table.announced[1].cid, table.announced[2].cid);
-        table.name(2);
-        assert_eq!(table.reported(), ["opened 1"]);
     }
 
     #[test]
@@ -1340,6 +1408,7 @@ mod tests {
         table.list(&[], true);
         table.send();
         table.name(1);
+        table.send();
         table.answer();
         assert_eq!(table.reported(), NOTHING, "its listener is waited for");
         table.subscribe(1);
@@ -1363,7 +1432,21 @@ mod tests {
         }));
         assert_eq!(table.reported(), ["unpublished 0 Pause"], "revoked and granted while nothing was heard of it");
         table.publications.resumed(table.now);
+        assert_eq!(table.serve(), NOTHING, "the old line is released");
         assert_eq!(table.serve(), ["republished 0"]);
+    }
+
+    #[test]
+    fn confirmed_track_survives_resume() {
+        let mut table = Table::joined(&[0], &[]);
+        table.serve();
+        table.ask(1).unwrap();
+        table.send();
+        table.name(1);
+        table.publications.interrupted();
+        table.publications.resumed(table.now);
+        assert_eq!(table.serve(), ["opened 1"]);
+        assert_eq!(table.announced.len(), 2);
     }
 
     #[test]
@@ -1454,9 +1537,11 @@ mod tests {
         table.ask(1).unwrap();
         table.send();
         table.name(1);
+        table.send();
         table.publications.interrupted();
         table.awaits_answer = false;
         table.publications.resumed(table.now);
+        assert_eq!(table.serve(), NOTHING, "the old line is released");
         assert_eq!(table.serve(), ["opened 1"]);
         assert_ne!(table.announced[1].cid, table.announced[2].cid);
         assert_eq!(table.announced.len(), 3, "the first one stays");
@@ -1659,26 +1744,18 @@ mod tests {
     }
 
     #[test]
-    fn refused_unwanted_track_is_removed_once_allowed() {
-        let mut table = Table::joined(&[], &[]);
+    fn refused_unwanted_track_is_forgotten() {
+        let mut table = Table::joined(&[0], &[]);
+        table.serve();
         table.ask(1).unwrap();
         table.send();
-        table.list(&[], false);
-        table.refuse(0);
-        table.answer();
-        assert_eq!(table.reported(), ["refused 1"]);
         table.leave(1);
+        assert_eq!(table.reported(), NOTHING, "it may still be confirmed");
+        table.refuse(1);
         assert_eq!(table.reported(), ["out 1"]);
-        table.list(&[], true);
+        table.list(&[(0, false)], true);
         table.send();
-        table.name(1);
-        assert_eq!(table.reported(), NOTHING, "nobody waits for it");
-        table.fall_silent(1);
-        table.send();
-        assert_eq!(table.idle, [mid(0)]);
-        table.answer();
-        table.handle(SignalEvent::Unpublished { sid: "sid-1".to_owned() });
-        assert_eq!((table.reported(), table.send()), (vec![], vec![]));
+        assert_eq!(table.announced.len(), 2, "nobody waits for it");
         table.ask(1).unwrap();
         assert_eq!(table.serve(), ["opened 1"]);
     }
@@ -1741,8 +1818,9 @@ mod tests {
         table.awaits_answer = false;
         assert_eq!(table.reported(), ["ERR_REFUSED 0"]);
         assert_eq!(table.publications.late(table.now), None);
-        assert_eq!(table.serve(), ["opened 0"]);
+        assert_eq!(table.serve(), NOTHING);
         assert_eq!(table.idle, [mid(0), mid(0)], "the next offer releases its line");
+        assert_eq!(table.serve(), ["opened 0"]);
     }
 
     #[test]

@@ -21,8 +21,8 @@ impl LiveKit {
     pub(super) fn publish(&mut self, now: Instant) -> ConnectResult<()> {
         let Some(connection) = &self.connection else { return Ok(()) };
         self.publications.tick(connection.peer.is_connected(), now);
-        if let Some(error) = self.publications.failure() {
-            return Err(Disconnect { retry: Retry::Never, ..error.into() });
+        if let Some(failure) = self.publications.failure() {
+            return Err(failure);
         }
         while let Some(stream) = self.publications.late(now) {
             if !self.publications.finish_release(stream, now) {
