@@ -22,6 +22,8 @@ const AT_ONCE = 3
 const RETURN_MS = 20_000
 /** The sound of the newer one that the ear must hear after the return of the older. */
 const HEARD_MS = 1000
+/** Made once: this thread relays the packets of other rounds, and must not be busy for long. */
+const [OLDER, NEWER] = [440, 880].map((hz) => tone(hz, 60_000))
 
 after(dispose) // otherwise the ear keeps the process alive
 
@@ -32,7 +34,7 @@ async function reload(t, room, { media, ...output }) {
   const token = () => room.token(IDENTITY)
   const older = speak(t, room, { url: wire.url, token, publish: 'lazy', ...output })
   await publish(older.session, { ear })
-  older.playing = older.session.playAudio({ audio: tone(440, 60_000) })
+  older.playing = older.session.playAudio({ audio: OLDER })
   older.playing.catch(() => {})
   await once(older.session, 'started')
   wire.cut()
@@ -40,7 +42,7 @@ async function reload(t, room, { media, ...output }) {
 
   const newerWire = await Wire.open(room.server.url, t)
   const newer = speak(t, room, { url: newerWire.url, token, publish: 'lazy' })
-  newer.session.playAudio({ audio: tone(880, 60_000) }).catch(() => {})
+  newer.session.playAudio({ audio: NEWER }).catch(() => {})
   await until(() => windows(ear.heard.get('speaker'), 880).length >= 3, 'the newer one is heard')
   const mend = () => (wire.mend(), wire.media.mend())
   return { ear, older, newer, sent: new Sent(newerWire), mend }
