@@ -17,6 +17,7 @@ const { parseArgs } = require('node:util')
 const { version } = require('../../package.json')
 const { PREBUILT, packageName, platformName } = require('../../lib/platform')
 const { startServer } = require('../../scripts/livekit-server')
+const { pack } = require('../../scripts/pack')
 const { describe } = require('../../scripts/prebuild')
 const { roomOn } = require('../support/room')
 const { MANAGERS } = require('./managers')
@@ -51,12 +52,10 @@ async function attempt([program, ...args], cwd, env) {
   return { code: code ?? signal, output }
 }
 
-/** Packs a folder; returns `{ described, tarball }`. */
-function pack(folder) {
-  const target = mkdtempSync(path.join(work, 'pack-'))
-  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', target, folder], { stdio: ['ignore', 'ignore', 'inherit'] })
-  const [file] = readdirSync(target)
-  return { described: JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')), tarball: readFileSync(path.join(target, file)) }
+/** Packs a folder as a release does; returns `{ described, tarball }`. */
+function packed(folder) {
+  const file = pack(folder, mkdtempSync(path.join(work, 'pack-')))
+  return { described: JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')), tarball: readFileSync(file) }
 }
 
 /** Returns the package of another platform, of which only the description is real: it is for package managers not to choose. */
@@ -65,7 +64,7 @@ function stub(platform) {
   const described = describe(platform)
   writeFileSync(path.join(folder, 'package.json'), JSON.stringify(described))
   writeFileSync(path.join(folder, described.main), 'not built here')
-  return pack(folder)
+  return packed(folder)
 }
 
 /** Returns all packages of a release. */
@@ -73,7 +72,7 @@ function packAll() {
   const prebuilt = path.join(ROOT, 'npm', HERE)
   if (!existsSync(prebuilt)) throw new Error(`There is no npm/${HERE}: \`npm run prebuild\` makes it`)
   execFileSync(process.execPath, [path.join(ROOT, 'scripts', 'package.js')], { stdio: ['ignore', 'ignore', 'inherit'] })
-  const [main, ours] = [pack(path.join(ROOT, 'npm', 'speaker-session')), pack(prebuilt)]
+  const [main, ours] = [packed(path.join(ROOT, 'npm', 'speaker-session')), packed(prebuilt)]
   assert.equal(ours.described.version, version, 'npm/ has the version of this checkout')
   const others = Object.keys(PREBUILT).filter((platform) => platform !== HERE)
   return { main, ours, all: [main, ours, ...others.map(stub)] }
