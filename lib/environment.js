@@ -12,18 +12,22 @@ const VARIABLES = [
 /** True once the environment's `network` was read. */
 let isApplied = false
 
+/** Passes the variables on as they are now, where changes of process.env are not written through to the process: in Bun. */
+function passVariables() {
+  if (process.versions.bun) passEnvironment(Object.fromEntries(VARIABLES.filter((name) => name in process.env).map((name) => [name, process.env[name]])))
+}
+
 /**
  * Applies the environment as it is now, for a session, a clip or a probe with this `network`. The rule of the environment is applied to the
  * process unless another one was set; it is read whenever no rule is given, so that an invalid one is reported as an error, and nothing is
  * played under another rule.
  */
 function useEnvironment(network) {
-  // Bun does not write changes of process.env through to the process.
-  if (process.versions.bun) passEnvironment(Object.fromEntries(VARIABLES.filter((name) => name in process.env).map((name) => [name, process.env[name]])))
+  passVariables()
   if (network || isApplied) return
   const fallback = check.environmentNetwork()
   if (fallback) fallBackToNetwork(fallback)
   isApplied = true
 }
 
-module.exports = { useEnvironment }
+module.exports = { passVariables, useEnvironment }

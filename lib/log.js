@@ -1,5 +1,6 @@
 'use strict'
 
+const { passVariables } = require('./environment')
 const { describe, invalidArgument } = require('./error')
 const { NativeLog } = require('./native')
 
@@ -19,6 +20,7 @@ const forgotten = new FinalizationRegistry(remove)
 
 function log() {
   if (!native) {
+    passVariables() // SPEAKER_SESSION_LOG is read once
     native = new NativeLog(deliver)
     // Delivers the last lines before the process ends.
     process.once('exit', deliverAll)
