@@ -2,11 +2,12 @@
 
 // Runs the tests on other runtimes: `npm run test:runtimes -- [RUNTIME …] [FILE …]`. The runtimes are those of __test__/runtimes/package.json (node-22,
 // node-24, bun), installed from npm into the user's cache directory once; the files are all tests unless some are named. Each file runs in a process
-// of its own, and what a failing one wrote is
-// shown. Tests that need what a runtime has not are left out, each with its reason, unless one is named alone.
+// of its own, and what a failing one wrote is shown. Tests that need what a runtime has not are left out, each with its reason, unless one is named
+// alone.
 
 const { spawn, spawnSync } = require('node:child_process')
 const { existsSync, readdirSync } = require('node:fs')
+const os = require('node:os')
 const path = require('node:path')
 
 const { installPackages } = require('./packages')
@@ -27,6 +28,8 @@ const UNFIT = {
 }
 
 const LIMIT_MS = 240_000
+/** The number of files at once, as in `npm run test:js`. */
+const AT_ONCE = Math.max(2, os.availableParallelism() - 1)
 const PLATFORM = `${process.platform}-${process.arch}`
 
 /** Returns the command of a runtime that runs a test file. */
@@ -73,12 +76,16 @@ async function main(operands) {
     const wanted = files.length > 0 ? files : testFiles()
     const tests = wanted.length === 1 ? wanted : wanted.filter((test) => !(test in unfit))
     for (const test of wanted) if (!tests.includes(test)) console.log(`${name} leaves out ${test}: ${unfit[test]}`)
-    for (const test of tests) {
-      const wrote = await attempt(known[name], test)
-      if (wrote === undefined) continue
-      failed.push(test)
-      console.log(`${wrote}\n${name} failed ${test}`)
+    const rest = tests.values()
+    const work = async () => {
+      for (const test of rest) {
+        const wrote = await attempt(known[name], test)
+        if (wrote === undefined) continue
+        failed.push(test)
+        console.log(`${wrote}\n${name} failed ${test}`)
+      }
     }
+    await Promise.all(Array.from({ length: AT_ONCE }, work))
     console.log(`${name} ${stdout.trim()}: ${tests.length - failed.length} of ${tests.length} files pass${failed.map((test) => `\n  failed: ${test}`).join('')}`)
     if (failed.length > 0) process.exitCode = 1
   }
