@@ -10,14 +10,20 @@ const { gunzipSync } = require('node:zlib')
 
 const MOST_BYTES = 1 << 28
 
-/** Returns the path of the package's file. */
+/** Packs a folder by npm into an empty one. Returns the path of the package's file. */
+function packByNpm(folder, empty) {
+  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', empty, path.resolve(folder)], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const [name] = readdirSync(empty)
+  return path.join(empty, name)
+}
+
+/** Packs a folder, smaller than npm does. Returns the path of the package's file. */
 function pack(folder, target) {
   const draft = mkdtempSync(path.join(target, 'pack-'))
   try {
-    execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', draft, path.resolve(folder)], { stdio: ['ignore', 'ignore', 'inherit'] })
-    const [name] = readdirSync(draft)
-    const tar = gunzipSync(readFileSync(path.join(draft, name)))
-    const file = path.join(target, name)
+    const packed = packByNpm(folder, draft)
+    const tar = gunzipSync(readFileSync(packed))
+    const file = path.join(target, path.basename(packed))
     writeFileSync(file, execFileSync('gzip', ['-9', '--no-name'], { input: tar, maxBuffer: MOST_BYTES }))
     return file
   } finally {
@@ -25,7 +31,7 @@ function pack(folder, target) {
   }
 }
 
-module.exports = { pack }
+module.exports = { pack, packByNpm }
 
 if (require.main === module) {
   const [folder, target = '.'] = process.argv.slice(2)

@@ -5,11 +5,12 @@
 // can have packages that are not published yet (npm/cli#9846).
 
 const { execFileSync } = require('node:child_process')
-const { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } = require('node:fs')
+const { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } = require('node:fs')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 
 const { PREBUILT, packageName } = require('../lib/platform')
+const { packByNpm } = require('./pack')
 
 const ROOT = path.join(__dirname, '..')
 const FOLDER = path.join(ROOT, 'npm', 'speaker-session')
@@ -22,9 +23,7 @@ mkdirSync(path.dirname(FOLDER), { recursive: true })
 rmSync(FOLDER, { recursive: true, force: true })
 const draft = mkdtempSync(`${FOLDER}-`)
 try {
-  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', draft], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] })
-  const [tarball] = readdirSync(draft)
-  execFileSync('tar', ['-xzf', tarball], { cwd: draft })
+  execFileSync('tar', ['-xzf', path.basename(packByNpm(ROOT, draft))], { cwd: draft })
   renameSync(path.join(draft, 'package'), FOLDER)
 } finally {
   rmSync(draft, { recursive: true })

@@ -31,7 +31,7 @@ function tone(hz, ms, options = {}) {
   const amplitude = check.number(options.amplitude, 'amplitude', 0.3, 0, 1)
   const format = check.oneOf(options.format, 'format', 'wav', ['wav', 'pcm16'])
   const length = Math.round((sampleRate * ms) / 1000)
-  const samples = new Float64Array(length) // filled by a loop, which is ten times as fast as `from`
+  const samples = new Float64Array(length)
   for (let n = 0; n < length; n++) samples[n] = amplitude * Math.sin((2 * Math.PI * hz * n) / sampleRate)
   return format === 'wav' ? wavFile(samples, sampleRate) : pcm16(samples)
 }

@@ -517,7 +517,7 @@ impl Publications {
         if track.line != Line::None {
             // Its line can't be taken back.
             self.was_refused_ahead = true;
-            self.failure.get_or_insert_with(|| error.clone());
+            self.failure.get_or_insert(error.clone());
             return;
         }
         (track.registration, track.deferral) = (Registration::None, Deferral::UntilAllowed);
@@ -589,7 +589,7 @@ impl Publications {
             Reported::Waiting => {
                 track.reported = Reported::Nothing;
                 if self.is_starting && self.options.at_once.contains(&stream) {
-                    self.failure = self.failure.take().or(Some(error));
+                    self.failure.get_or_insert(error);
                 } else {
                     self.events.push_back(OutputEvent::Refused { stream, error: of_one_track(error) });
                 }
