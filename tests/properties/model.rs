@@ -404,6 +404,14 @@ impl<'a> Life<'a> {
             self.state = State::Over;
         }
         let ms = to_ms;
+        let failed = |code, played, place| EventKind::Failed {
+            code,
+            message: String::new(),
+            cause: None,
+            duration_ms: ms(played),
+            position_ms: ms(place),
+            unheard_ms: 0.0,
+        };
         let kind = match turn {
             Turn::Started => EventKind::Started { latency_ms: ms(at - self.asked), first_byte_ms: None },
             Turn::Paused(place) => EventKind::Paused { position_ms: ms(place) },
@@ -419,14 +427,8 @@ impl<'a> Life<'a> {
                 position_ms: ms(place),
                 unheard_ms: 0.0,
             },
-            Turn::TooLong(played, place) => EventKind::Failed {
-                code: Code::MaxDuration,
-                message: String::new(),
-                cause: None,
-                duration_ms: ms(played),
-                position_ms: ms(place),
-                unheard_ms: 0.0,
-            },
+            Turn::TooLong(played, place) => failed(Code::MaxDuration, played, place),
+            Turn::NothingToLoop(played, place) => failed(Code::EmptySource, played, place),
         };
         self.turns.push((at, kind));
     }

@@ -143,11 +143,13 @@ pub enum Turn {
     Completed(Samples, Samples),
     Stopped(Samples, Samples),
     TooLong(Samples, Samples),
+    /// It sought back out of an empty section, which it came to again: a loop over nothing.
+    NothingToLoop(Samples, Samples),
 }
 
 impl Turn {
     pub fn is_end(&self) -> bool {
-        matches!(self, Self::Completed(..) | Self::Stopped(..) | Self::TooLong(..))
+        matches!(self, Self::Completed(..) | Self::Stopped(..) | Self::TooLong(..) | Self::NothingToLoop(..))
     }
 }
 
@@ -357,6 +359,8 @@ impl Voice {
             let falls = self.stop.is_some_and(|(_, high)| high.at < here);
             let end = if self.stop.is_some() && (self.stop_end() <= here || is_out && falls) {
                 Some(self.ended())
+            } else if is_out && self.reader.is_hopeless() {
+                Some(Turn::NothingToLoop(here, self.reader.place()))
             } else if is_out {
                 Some(Turn::Completed(here, self.reader.place()))
             } else if self.limit <= here {
