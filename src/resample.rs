@@ -1,9 +1,8 @@
-//! Resampling from any rate to any other, without shifting time: with `fractional.rs`, the one place that knows rubato.
+//! Resampling from any rate to any other, without shifting time: with `fractional.rs` and `crates/rubato-f32`, the one place that knows rubato.
 
 mod fractional;
 
 use audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Async, Fft, FixedAsync, FixedSync, SincInterpolationParameters, SincInterpolationType, WindowFunction};
 
 use fractional::Fractional;
 
@@ -168,7 +167,7 @@ trait Filter: Send {
 
 /// A resampler of rubato's with a fixed step.
 struct Rubato {
-    inner: Box<dyn rubato::Resampler<f32>>,
+    inner: rubato_f32::Resampler,
     channels: usize,
 }
 
@@ -206,28 +205,11 @@ fn build(from: usize, to: usize, channels: usize) -> Box<dyn Filter> {
     // The block is a multiple of this unit, and of even length, or its delay would not be a whole number of samples.
     let unit = from / greatest_common_divisor(from, to);
     let block = [step.div_ceil(unit) * unit, (step.div_ceil(unit) + 1) * unit].into_iter().find(|block| block % 2 == 0);
-    let inner: Box<dyn rubato::Resampler<f32>> = match block {
-        Some(block) if block * 1_000 <= from * MAX_STEP_MS => Box::new(
-            Fft::<f32>::new_custom(from, to, block, 1, channels, WindowFunction::BlackmanHarris2, FixedSync::Both)
-                .expect("the rates and the block are positive"),
-        ),
+    let inner = match block {
+        Some(block) if block * 1_000 <= from * MAX_STEP_MS => rubato_f32::fft(from, to, block, channels),
         _ if from < to => return Box::new(Fractional::new(from, to, step, channels)),
         // To a lower rate, everything above the new Nyquist frequency must go, which a doubler leaves. Such rates are rarer still.
-        _ => {
-            let parameters = SincInterpolationParameters {
-                sinc_len: 128,
-                f_cutoff: None,
-                // As quiet as 20 bits are, and cheaper than a cubic one.
-                oversampling_factor: 512,
-                interpolation: SincInterpolationType::Linear,
-                window: WindowFunction::BlackmanHarris2,
-            };
-            let ratio = to as f64 / from as f64;
-            Box::new(
-                Async::<f32>::new_sinc(ratio, 1.0, &parameters, step, channels, FixedAsync::Input)
-                    .expect("the rates are positive and the ratio is fixed"),
-            )
-        }
+        _ => rubato_f32::sinc(to as f64 / from as f64, step, channels),
     };
     Box::new(Rubato { inner, channels })
 }

@@ -6,8 +6,6 @@
 
 use std::sync::LazyLock;
 
-use rubato::{Fft, FixedSync, WindowFunction};
-
 use super::{Filter, Rubato};
 
 /// The length of the kernel, half of it on either side.
@@ -60,10 +58,7 @@ impl Fractional {
     pub fn new(from: usize, to: usize, step: usize, channels: usize) -> Self {
         // A length that suits an FFT, and no longer a delay than the others have: the kernel adds to it.
         let step = step.saturating_sub(HALF).max(16) / 16 * 16;
-        let doubler =
-            Fft::new_custom(from, 2 * from, step, 1, channels, WindowFunction::BlackmanHarris2, FixedSync::Both)
-                .expect("the rates and the step are positive");
-        let doubler = Rubato { inner: Box::new(doubler), channels };
+        let doubler = Rubato { inner: rubato_f32::fft(from, 2 * from, step, channels), channels };
         let (from, to) = (2 * from as u64, to as u64);
         let reach = (doubler.delay() + HALF) as u64;
         let mut filter = Self {

@@ -2,6 +2,7 @@
 //! back. None is kept for another fetch.
 
 use cookie_store::{CookieStore, RawCookie};
+use public_suffix::{DEFAULT_PROVIDER, EffectiveTLDProvider};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, SET_COOKIE};
 
@@ -40,7 +41,8 @@ impl Cookies {
 /// step 5).
 fn is_for_one(domain: &str, url: &Url) -> bool {
     let domain = domain.trim_start_matches('.').to_ascii_lowercase();
-    url.host_str() == Some(&domain) || psl::domain_str(&domain).is_some()
+    // The list is of ASCII, as the header should be (RFC 6265 §4.1.2.3).
+    url.host_str() == Some(&domain) || domain.is_ascii() && DEFAULT_PROVIDER.effective_tld_plus_one(&domain).is_ok()
 }
 
 #[cfg(test)]
@@ -71,6 +73,11 @@ mod tests {
             ("http://a.example.com/", "id=1; Domain=com", "http://other.com/", None),
             ("http://a.example.co.uk/", "id=1; Domain=co.uk", "http://other.co.uk/", None),
             ("http://me.github.io/", "id=1; Domain=github.io", "http://you.github.io/", None),
+            ("http://a.city.kawasaki.jp/", "id=1; Domain=city.kawasaki.jp", "http://b.city.kawasaki.jp/", Some("id=1")),
+            ("http://a.b.kawasaki.jp/", "id=1; Domain=b.kawasaki.jp", "http://c.b.kawasaki.jp/", None),
+            ("http://a.example.com/", "id=1; Domain=éxample.com", "http://a.example.com/", None),
+            ("http://a.example.com/", "id=1; Domain=é", "http://a.example.com/", None),
+            ("http://a.example.com/", "id=1; Domain=..", "http://a.example.com/", None),
             ("http://localhost/", "id=1; Domain=localhost", "http://localhost/", Some("id=1")),
             ("https://a.test/", "id=1; Secure", "http://a.test/", None),
             ("https://a.test/", "id=1; Secure", "https://a.test/", Some("id=1")),
