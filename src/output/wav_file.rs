@@ -64,33 +64,41 @@ impl Layout {
 
     /// Returns the header of a file with `length` bytes of samples.
     fn header(self, length: u64) -> Vec<u8> {
+        let riff = self.header_bytes() - 8 + length + padding(length);
+        self.header_of_sizes(riff as u32, length as u32)
+    }
+
+    /// Returns the header of a stream without an end: its sizes are those that ffmpeg writes into a pipe.
+    pub fn endless_header(self) -> Vec<u8> {
+        self.header_of_sizes(u32::MAX, u32::MAX)
+    }
+
+    /// Returns a header with the sizes of its chunks `RIFF` and `data`.
+    fn header_of_sizes(self, riff: u32, data: u32) -> Vec<u8> {
         let tag: u16 = match self.format {
             SampleFormat::S16 { .. } => 1,
             SampleFormat::F32 => 3,
             SampleFormat::G711(Law::A) => 6,
             SampleFormat::G711(Law::Mu) => 7,
         };
+        let (frame, rate) = (self.frame_bytes() as u32, self.rate());
         // Formats other than PCM have an empty extension and a `fact` chunk with the number of samples.
-        let extra: &[&[u8]] = if tag == 1 { &[] } else { &[&[0, 0], b"fact", &[4, 0, 0, 0], &[0; 4]] };
-        let (frame, rate) = (self.frame_bytes(), self.rate());
+        let frames = (data / frame).to_le_bytes();
+        let extra: &[&[u8]] = if tag == 1 { &[] } else { &[&[0, 0], b"fact", &[4, 0, 0, 0], &frames] };
         let mut header = Vec::with_capacity(64);
-        header.extend(b"RIFF\0\0\0\0WAVEfmt ");
+        header.extend(b"RIFF");
+        header.extend(riff.to_le_bytes());
+        header.extend(b"WAVEfmt ");
         header.extend(if extra.is_empty() { 16_u32 } else { 18 }.to_le_bytes());
         header.extend(tag.to_le_bytes());
         header.extend((self.channels as u16).to_le_bytes());
         header.extend(rate.to_le_bytes());
-        header.extend((rate * frame as u32).to_le_bytes());
+        header.extend((rate * frame).to_le_bytes());
         header.extend((frame as u16).to_le_bytes());
         header.extend((self.format.bytes() as u16 * 8).to_le_bytes());
         extra.iter().for_each(|bytes| header.extend(*bytes));
-        if !extra.is_empty() {
-            let fact = header.len() - 4;
-            header[fact..].copy_from_slice(&((length / frame) as u32).to_le_bytes());
-        }
         header.extend(b"data");
-        header.extend((length as u32).to_le_bytes());
-        let riff = header.len() as u64 - 8 + length + padding(length);
-        header[4..8].copy_from_slice(&(riff as u32).to_le_bytes());
+        header.extend(data.to_le_bytes());
         header
     }
 }

@@ -3,12 +3,10 @@
 use ogg::{PacketWriteEndInfo, PacketWriter};
 
 use super::broadcast::Piece;
-use super::{Codec, EncodedFormat};
+use super::{Codec, EncodedFormat, WAV};
 use crate::audio::{FRAME, SAMPLE_RATE, Samples};
 use crate::output::libopus::LOOK_AHEAD;
-
-/// The size that stands for an unknown one in a WAV without an end, as ffmpeg writes it into a pipe.
-const ENDLESS: u32 = u32::MAX;
+use crate::output::wav_file::Layout;
 
 /// The samples that a player drops from the beginning (RFC 7845 §4.2, §5.1): those in which its decoder, which begins in the middle of a sound,
 /// is not yet in step, and the encoder's delay.
@@ -45,7 +43,7 @@ impl Container {
                 (container, headers)
             }
             Codec::Mp3 => (Self::Bare, Vec::new()),
-            Codec::Wav => (Self::Bare, wav_header(format.channels)),
+            Codec::Wav => (Self::Bare, Layout { channels: format.channels, format: WAV }.endless_header()),
         }
     }
 
@@ -114,23 +112,4 @@ fn tags() -> Vec<u8> {
     tags.extend(vendor.as_bytes());
     tags.extend([0; 4]);
     tags
-}
-
-/// Returns the header of a WAV with samples of 16 bits.
-fn wav_header(channels: usize) -> Vec<u8> {
-    let channels = channels as u16;
-    let align = 2 * channels;
-    let mut header = b"RIFF".to_vec();
-    header.extend(ENDLESS.to_le_bytes());
-    header.extend(b"WAVEfmt ");
-    header.extend(16_u32.to_le_bytes());
-    header.extend(1_u16.to_le_bytes());
-    header.extend(channels.to_le_bytes());
-    header.extend(SAMPLE_RATE.to_le_bytes());
-    header.extend((SAMPLE_RATE * u32::from(align)).to_le_bytes());
-    header.extend(align.to_le_bytes());
-    header.extend(16_u16.to_le_bytes());
-    header.extend(b"data");
-    header.extend(ENDLESS.to_le_bytes());
-    header
 }

@@ -2,8 +2,8 @@
 
 use super::broadcast::Piece;
 use super::mp3::Mp3;
-use super::{Codec, EncodedFormat};
-use crate::audio::{FRAME, Samples, to_s16};
+use super::{Codec, EncodedFormat, WAV};
+use crate::audio::{FRAME, Samples};
 use crate::error::Result;
 use crate::output::libopus::{LOOK_AHEAD, MAX_PACKET, Opus};
 
@@ -77,7 +77,11 @@ impl Encoder {
                 self.packets.push(packet[..length].to_vec());
             }
             Coding::Mp3(mp3) => mp3.encode(block, &mut self.packets)?,
-            Coding::Wav => self.packets.push(block.iter().flat_map(|sample| to_s16(*sample).to_le_bytes()).collect()),
+            Coding::Wav => {
+                let mut bytes = Vec::new();
+                WAV.write(block, None, &mut bytes);
+                self.packets.push(bytes);
+            }
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::{Closing, Output, OutputEvent, Question, closed};
+use super::{Closing, Output, OutputEvent, Question, SampleFormat, closed};
 use crate::audio::{FRAME, PER_MS, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::Frame;
@@ -32,6 +32,9 @@ pub use reader::{AudioReader, Read};
 /// The most blocks that are encoded in one turn: the sound before a first listener's arrival is encoded over several, or other sessions of the
 /// thread would wait for it.
 const BLOCKS_A_TURN: usize = 8;
+
+/// The samples of [`Codec::Wav`].
+const WAV: SampleFormat = SampleFormat::S16 { dither: false };
 
 /// The encoding of the mix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -601,3 +601,59 @@ fn count(served_from: Option<ServedFrom>) {
     };
     counter.add(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::task::Poll;
+
+    use super::*;
+
+    /// Polls a future once, which must not be ready.
+    async fn start(future: &mut Pin<Box<impl Future<Output = Result<DecodedBody>>>>) {
+        poll_fn(|context| Poll::Ready(assert!(future.as_mut().poll(context).is_pending()))).await;
+    }
+
+    /// Waits for the request of a flight, which other threads send.
+    fn requested(server: &TcpListener) -> TcpStream {
+        let (mut connection, _) = server.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            connection.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        connection
+    }
+
+    #[tokio::test]
+    async fn a_flight_lasts_as_long_as_anybody_waits_for_it() {
+        crate::runtime::start().unwrap();
+        let cache: &Cache = Box::leak(Box::default());
+        cache.set_max(1 << 20);
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", server.local_addr().unwrap());
+        let limits = FetchLimits { timeout: Duration::from_secs(60), min_bytes_per_second: 0.0 };
+        let begin = || Box::pin(cache.begin(Fetch::new(url.clone(), Vec::new(), Arc::default()), limits));
+
+        let (mut first, mut second) = (begin(), begin());
+        start(&mut first).await;
+        start(&mut second).await;
+        let mut connection = requested(&server);
+        drop(first);
+        connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbody").unwrap();
+        let mut decoded = second.await.unwrap();
+        let Ok(Some(Chunk::Bytes(bytes))) = decoded.next().await else { panic!("it has a body") };
+        assert_eq!(bytes, b"body"[..]);
+
+        let mut alone = begin();
+        start(&mut alone).await;
+        let mut connection = requested(&server);
+        drop(alone);
+        assert_eq!(connection.read(&mut [0]).unwrap(), 0, "the fetch goes on for nobody");
+        server.set_nonblocking(true).unwrap();
+        assert_eq!(server.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "it was requested more than once");
+    }
+}
