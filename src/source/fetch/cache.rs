@@ -613,7 +613,8 @@ mod tests {
 
     /// Polls a future once, which must not be ready.
     async fn start(future: &mut Pin<Box<impl Future<Output = Result<DecodedBody>>>>) {
-        poll_fn(|context| Poll::Ready(assert!(future.as_mut().poll(context).is_pending()))).await;
+        let is_pending = poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await;
+        assert!(is_pending);
     }
 
     /// Waits for the request of a flight, which other threads send.
