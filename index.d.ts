@@ -1199,8 +1199,8 @@ export interface PlayRequest {
   /**
    * The total number of passes, 1–1,000,000, or `true` for ever; default `false`, once. With `startMs` and `durationMs`
    * that section is repeated. There is neither a gap nor a fade at the seam; a source that is looped whole is resampled by one
-   * filter across it, so it does not click. An empty section fails with `ERR_EMPTY_SOURCE`,
-   * also one that a seek left, once its turn comes.
+   * filter across it, so it does not click. An empty section fails with `ERR_EMPTY_SOURCE`, also one that a seek left,
+   * once its turn comes again.
    */
   loop?: boolean | number | undefined
   /**

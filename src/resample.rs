@@ -1,4 +1,5 @@
-//! Resampling from any rate to any other, without shifting time: with `fractional.rs` and `crates/rubato-f32`, the one place that knows rubato.
+//! Resampling from any rate to any other, without shifting time: with `fractional.rs` and `crates/rubato-f32`, the one place that knows
+//! rubato.
 
 mod fractional;
 

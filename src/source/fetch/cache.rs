@@ -652,6 +652,8 @@ mod tests {
         let mut alone = begin();
         start(&mut alone).await;
         let mut connection = requested(&server);
+        // Shorter than the timeout of the fetch, which would end it too.
+        connection.set_read_timeout(Some(limits.timeout / 4)).unwrap();
         drop(alone);
         assert_eq!(connection.read(&mut [0]).unwrap(), 0, "the fetch goes on for nobody");
         server.set_nonblocking(true).unwrap();
