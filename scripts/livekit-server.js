@@ -8,7 +8,7 @@ const { spawnSync } = require('node:child_process')
 const { mkdirSync } = require('node:fs')
 const path = require('node:path')
 
-const { BUILT, VERSION, findServer, randomPort, startServer } = require('../lib/cli/livekit-server')
+const { BUILT, VERSION, findServer, startServer } = require('../lib/cli/livekit-server')
 
 /** Returns the path of the server's executable. */
 function executable() {
@@ -29,6 +29,6 @@ function executable() {
   return BUILT
 }
 
-module.exports = { executable, randomPort, startServer: async (change) => startServer(executable(), change) }
+module.exports = { executable, startServer: async (change) => startServer(executable(), change) }
 
 if (require.main === module) console.log(executable())

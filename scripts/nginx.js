@@ -8,8 +8,7 @@ const os = require('node:os')
 const path = require('node:path')
 
 const debian = require('./debian')
-const { randomPort } = require('./livekit-server')
-const { serve } = require('./serve')
+const { onFreePorts, randomPort, serve } = require('./serve')
 
 /** Returns the path of nginx; throws with the reason if there is none. */
 const executable = () => debian.executable('nginx', 'usr/sbin/nginx')
@@ -25,12 +24,12 @@ async function startNginx(directives = '') {
   const all = mkdtempSync(path.join(os.tmpdir(), 'speaker-session-nginx-'))
   const folder = path.join(all, 'files')
   mkdirSync(folder)
-  writeFileSync(path.join(folder, 'ready'), 'ready')
-  const address = `127.0.0.1:${randomPort()}`
+  // A name of its own, since another nginx may have the port already.
+  const ready = path.basename(all)
+  writeFileSync(path.join(folder, ready), 'ready')
   const paths = TEMPORARY.map((kind) => `${kind}_temp_path ${all}/${kind};`).join(' ')
   const file = path.join(all, 'nginx.conf')
-  writeFileSync(
-    file,
+  const configuration = (address) =>
     `daemon off; master_process off; pid ${all}/pid; error_log stderr;
     events { }
     http {
@@ -38,8 +37,12 @@ async function startNginx(directives = '') {
       types { audio/wav wav; audio/mpeg mp3; audio/flac flac; }
       server { listen ${address}; root ${folder}; ${directives.replaceAll('FILES', folder)} }
     }`
-  )
-  const server = await serve('nginx', executable(), ['-c', file, '-p', all, '-e', 'stderr'], { url: `http://${address}/ready`, withinMs: 20_000 })
+  let address
+  const server = await onFreePorts(() => {
+    address = `127.0.0.1:${randomPort()}`
+    writeFileSync(file, configuration(address))
+    return serve('nginx', executable(), ['-c', file, '-p', all, '-e', 'stderr'], { url: `http://${address}/${ready}`, withinMs: 20_000 })
+  })
   const stop = async () => {
     await server.stop()
     rmSync(all, { recursive: true, force: true })

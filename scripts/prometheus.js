@@ -8,8 +8,7 @@ const os = require('node:os')
 const path = require('node:path')
 
 const debian = require('./debian')
-const { randomPort } = require('./livekit-server')
-const { serve } = require('./serve')
+const { onFreePorts, randomPort, serve } = require('./serve')
 
 /** Returns the path of Prometheus; throws with the reason if there is none. */
 const executable = () => debian.executable('prometheus', 'usr/bin/prometheus')
@@ -24,9 +23,12 @@ async function startPrometheus(target) {
   // JSON is YAML.
   const file = path.join(folder, 'prometheus.yml')
   writeFileSync(file, JSON.stringify(config))
-  const address = `127.0.0.1:${randomPort()}`
-  const args = [`--config.file=${file}`, `--storage.tsdb.path=${folder}/data`, `--web.listen-address=${address}`, '--log.level=warn']
-  const server = await serve('Prometheus', executable(), args, { url: `http://${address}/-/ready`, withinMs: 20_000 })
+  let address
+  const server = await onFreePorts(() => {
+    address = `127.0.0.1:${randomPort()}`
+    const args = [`--config.file=${file}`, `--storage.tsdb.path=${folder}/data`, `--web.listen-address=${address}`, '--log.level=warn']
+    return serve('Prometheus', executable(), args, { url: `http://${address}/-/ready`, withinMs: 20_000 })
+  })
   const stop = async () => {
     await server.stop()
     rmSync(folder, { recursive: true, force: true })

@@ -10,8 +10,7 @@ const path = require('node:path')
 const { promisify } = require('node:util')
 
 const debian = require('./debian')
-const { randomPort } = require('./livekit-server')
-const { serve } = require('./serve')
+const { onFreePorts, randomPort, serve } = require('./serve')
 
 const WITHIN_MS = 20_000
 const COMMAND_MS = 5000
@@ -25,7 +24,7 @@ const executable = () => debian.executable('redis-server', 'usr/bin/redis-server
  */
 async function startRedis() {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'speaker-session-redis-'))
-  const port = String(randomPort())
+  let port
   const server = executable()
   const libraries = debian.libraries('redis-server', server)
   const env = { ...process.env, LD_LIBRARY_PATH: [...libraries, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':') }
@@ -38,7 +37,10 @@ async function startRedis() {
   const run = () => serve('Redis', server, ['--bind', '127.0.0.1', '--port', port, '--dir', folder, '--save', '', '--appendonly', 'yes'], {
     isReady, withinMs: WITHIN_MS, env
   })
-  let running = await run()
+  let running = await onFreePorts(() => {
+    port = String(randomPort())
+    return run()
+  })
   return {
     address: `127.0.0.1:${port}`,
     command,

@@ -131,3 +131,16 @@ describe('without a room', () => {
     assert.strictEqual((await run(directory, ['play', 'low.wav'], undefined, { program })).exitCode, 0)
   })
 })
+
+it('takes other ports when another server has them, and is not mistaken for it', async (t) => {
+  const first = await startServer()
+  t.after(() => first.stop())
+  let draws = 0
+  const second = await startServer((config) => {
+    draws++
+    if (draws === 1) config.port = first.config.port
+  })
+  t.after(() => second.stop())
+  assert.strictEqual(draws, 2)
+  assert.notStrictEqual(second.url, first.url)
+})

@@ -4,7 +4,8 @@
 
 const { createHash } = require('node:crypto')
 
-const { randomPort, startServer } = require('../../scripts/livekit-server')
+const { startServer } = require('../../scripts/livekit-server')
+const { randomPort } = require('../../scripts/serve')
 const { Relay } = require('./relay')
 const { Tunnel } = require('./tunnel')
 

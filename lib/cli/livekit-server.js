@@ -3,17 +3,18 @@
 // A LiveKit server on this machine: found, started on loopback on free ports, and stopped by its process. Nothing is installed or built here.
 
 const { spawnSync } = require('node:child_process')
+const { randomBytes } = require('node:crypto')
 const { existsSync } = require('node:fs')
 
 // In scripts/, because tests and other scripts use them too; package.json "files" publishes them.
 const { cached } = require('../../scripts/cache')
-const { serve } = require('../../scripts/serve')
+const { onFreePorts, randomPort, serve } = require('../../scripts/serve')
+const { serverSdk } = require('../livekit/access-token')
 
 /** The version that scripts/livekit-server.js builds, for `go install` refuses newer ones: they have `replace` directives. */
 const VERSION = 'v1.11.0'
 const BUILT = cached(`livekit-server-${VERSION}`, 'server')
 const KEY = 'devkey'
-const SECRET = 'a-secret-of-at-least-32-characters-for-tests'
 
 /** Returns the path of a server's executable: `livekit-server` of the PATH, or the one that was built in the repository; undefined if there is neither. */
 function findServer() {
@@ -21,17 +22,12 @@ function findServer() {
   return existsSync(BUILT) ? BUILT : undefined
 }
 
-/** Returns a port below those that the system assigns to clients, so that none of them takes it before the server does. */
-function randomPort() {
-  return 20000 + Math.floor(Math.random() * 10000)
-}
-
 /** Returns the configuration of a server, after `change`. */
 function configuration(change) {
   const config = {
     port: randomPort(),
     bind_addresses: ['127.0.0.1'],
-    keys: { [KEY]: SECRET },
+    keys: { [KEY]: randomBytes(24).toString('hex') },
     logging: { level: 'warn' },
     room: { enable_remote_unmute: true },
     rtc: {
@@ -53,16 +49,14 @@ function configuration(change) {
  */
 async function startServer(program, change = () => {}) {
   let [config, running] = []
-  for (let attempt = 1; running === undefined; attempt++) {
+  await onFreePorts(async () => {
     config = configuration(change)
-    running = await run(program, config).catch((error) => {
-      if (attempt === 5 || !/address already in use/.test(error.message)) throw error
-    })
-  }
+    running = await run(program, config)
+  })
   return {
     url: `ws://127.0.0.1:${config.port}`,
     key: KEY,
-    secret: SECRET,
+    secret: config.keys[KEY],
     config,
     /** Resolves when it has ended. */
     get exited() {
@@ -79,9 +73,12 @@ async function startServer(program, change = () => {}) {
 
 /** Runs the server until `stop`. Settles once it answers. */
 function run(program, config) {
+  const { RoomServiceClient } = serverSdk()
+  // Only this server knows the secret: another one that has the port already answers too, until this one ends because the port is in use.
+  const service = new RoomServiceClient(`http://127.0.0.1:${config.port}`, KEY, config.keys[KEY])
+  const isReady = () => service.listRooms().then(() => true, () => false)
   // JSON is YAML.
-  const args = ['--config-body', JSON.stringify(config)]
-  return serve('livekit-server', program, args, { url: `http://127.0.0.1:${config.port}/`, withinMs: 10_000 })
+  return serve('livekit-server', program, ['--config-body', JSON.stringify(config)], { isReady, withinMs: 10_000 })
 }
 
-module.exports = { BUILT, VERSION, findServer, randomPort, startServer }
+module.exports = { BUILT, VERSION, findServer, startServer }
