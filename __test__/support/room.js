@@ -12,11 +12,17 @@ const { open } = require('./session')
 const { tone } = require('./wav')
 const { Wire } = require('./wire')
 
+/**
+ * The time in which a track that was published is subscribed to. In one of some thousand rooms LiveKit's client lost a track that the server had subscribed it to,
+ * and never mentioned it; then the ear asks for it once more, and the test's output says so.
+ */
+const SUBSCRIBED_MS = 3000
+
 /** An ear whose server is gone tries to reconnect for this long. */
 const GOODBYE_MS = 1000
 
 let rooms = 0
-let ears = 0
+const ears = []
 
 /** Returns a token for `identity` in `room`. */
 function token(server, room, identity, grants = {}) {
@@ -41,7 +47,7 @@ async function openEmptyRoom(t, change) {
 function roomOn(t, server) {
   const name = `room-${++rooms}`
   const join = async (options) => {
-    const ear = await listen(server, name, options)
+    const ear = await listen(server, name, { tell: (text) => t.diagnostic(text), ...options })
     t.after(() => Promise.race([ear.room.disconnect(), sleep(GOODBYE_MS)]))
     return ear
   }
@@ -55,7 +61,7 @@ async function openRoom(t, change) {
 }
 
 /** Joins and records every audio track by its name, at 48 kHz mono; a deaf ear subscribes to none. */
-async function listen(server, name, { isDeaf = false, grants = {} } = {}) {
+async function listen(server, name, { isDeaf = false, grants = {}, tell } = {}) {
   const room = new Room()
   const heard = new Map()
   const events = []
@@ -67,12 +73,35 @@ async function listen(server, name, { isDeaf = false, grants = {} } = {}) {
     // A track may be gone when it is announced. A test that expects sound on it finds none.
     record(track, samples).catch((error) => events.push(`can't listen to ${publication.name}: ${error.message}`))
   })
+  room.on(RoomEvent.TrackPublished, (publication, participant) => {
+    const askAgain = () => {
+      const isLost = !publication.subscribed && participant.trackPublications.get(publication.sid) === publication
+      if (isDeaf || !isLost || !room.isConnected) return
+      tell(`${identity} lost ${publication.name} and asks for it again`)
+      publication.setSubscribed(false)
+      publication.setSubscribed(true)
+    }
+    setTimeout(askAgain, SUBSCRIBED_MS).unref()
+  })
   room.on(RoomEvent.ParticipantDisconnected, (participant) => events.push(`left ${participant.identity}`))
-  const identity = `ear-${++ears}`
+  const identity = `ear-${ears.length + 1}`
+  const ear = { room, identity, heard, events }
+  ears.push(ear)
   await room.connect(server.url, await token(server, name, identity, { canPublish: false, ...grants }), {
     autoSubscribe: !isDeaf, dynacast: false
   })
-  return { room, identity, heard, events }
+  return ear
+}
+
+/** Returns what the ears that are in a room know of tracks, for the message of a failed test: what was published, subscribed to and heard. */
+function earsInRooms() {
+  return ears.filter(({ room }) => room.isConnected).map(({ room, identity, heard, events }) => {
+    const publications = [...room.remoteParticipants.values()].flatMap((other) => [...other.trackPublications.values()])
+    const tracks = publications.map(({ name, subscribed }) => {
+      return `${name}: ${subscribed ? 'subscribed' : 'NOT subscribed'}, ${Math.round((heard.get(name)?.length ?? 0) / 48)} ms heard`
+    })
+    return `\n${identity}: ${[...tracks, ...events].join('; ')}`
+  }).join('')
 }
 
 async function record(track, samples) {
@@ -158,7 +187,7 @@ async function until(condition, what, withinMs = 10_000) {
     if (await condition()) return
     await sleep(10)
   }
-  throw new Error(`it never happened: ${what}`)
+  throw new Error(`it never happened: ${what}${earsInRooms()}`)
 }
 
 module.exports = {
