@@ -15,6 +15,7 @@ const { serverSdk } = require('../livekit/access-token')
 const VERSION = 'v1.11.0'
 const BUILT = cached(`livekit-server-${VERSION}`, 'server')
 const KEY = 'devkey'
+const SECRET = 'a-secret-of-at-least-32-characters-for-tests'
 
 /** Returns the path of a server's executable: `livekit-server` of the PATH, or the one that was built in the repository; undefined if there is neither. */
 function findServer() {
@@ -27,7 +28,7 @@ function configuration(change) {
   const config = {
     port: randomPort(),
     bind_addresses: ['127.0.0.1'],
-    keys: { [KEY]: randomBytes(24).toString('hex') },
+    keys: { [KEY]: SECRET },
     logging: { level: 'warn' },
     room: { enable_remote_unmute: true },
     rtc: {
@@ -56,7 +57,7 @@ async function startServer(program, change = () => {}) {
   return {
     url: `ws://127.0.0.1:${config.port}`,
     key: KEY,
-    secret: config.keys[KEY],
+    secret: SECRET,
     config,
     /** Resolves when it has ended. */
     get exited() {
@@ -74,11 +75,13 @@ async function startServer(program, change = () => {}) {
 /** Runs the server until `stop`. Settles once it answers. */
 function run(program, config) {
   const { RoomServiceClient } = serverSdk()
-  // Only this server knows the secret: another one that has the port already answers too, until this one ends because the port is in use.
-  const service = new RoomServiceClient(`http://127.0.0.1:${config.port}`, KEY, config.keys[KEY])
+  // Another server that has the port already answers too, until this one ends because it is in use. Only this one has a key of its own.
+  const own = randomBytes(24).toString('hex')
+  const service = new RoomServiceClient(`http://127.0.0.1:${config.port}`, own, own)
   const isReady = () => service.listRooms().then(() => true, () => false)
   // JSON is YAML.
-  return serve('livekit-server', program, ['--config-body', JSON.stringify(config)], { isReady, withinMs: 10_000 })
+  const body = JSON.stringify({ ...config, keys: { ...config.keys, [own]: own } })
+  return serve('livekit-server', program, ['--config-body', body], { isReady, withinMs: 10_000 })
 }
 
 module.exports = { BUILT, VERSION, findServer, startServer }
