@@ -31,7 +31,9 @@ const leave = (action, regions) => new LeaveRequest({
 })
 
 test('joins the nearest region that answers', async (t) => {
-  const [here, far, near] = await Promise.all([openRoom(t), openEmptyRoom(t), openEmptyRoom(t)])
+  const here = await openRoom(t)
+  const accepts = (config) => (config.keys = here.server.config.keys)
+  const [far, near] = await Promise.all([openEmptyRoom(t, accepts), openEmptyRoom(t, accepts)])
   const wire = await Wire.open(here.server.url, t)
   const silent = net.createServer(() => {}).listen(0, '127.0.0.1')
   await once(silent, 'listening')

@@ -2,6 +2,8 @@
 
 // A cluster on this machine: nodes of LiveKit that share a Redis, behind a load balancer. See docs/operations.md.
 
+const { randomBytes } = require('node:crypto')
+
 const { startServer } = require('../../scripts/livekit-server')
 const { startRedis } = require('../../scripts/redis')
 const { startBalancer } = require('./balancer')
@@ -25,10 +27,12 @@ async function startCluster({ count = 2, clearsUp = true, onRoute } = {}) {
   try {
     const redis = await startRedis()
     started.push(redis.stop)
+    // One for all nodes, since each accepts the tokens of the others.
+    const keys = { devkey: randomBytes(24).toString('hex') }
     const nodes = []
     // One after the other, because a node's id is known by what is new in Redis.
     for (let n = 0; n < count; n++) {
-      const node = await startNode(redis, clearsUp)
+      const node = await startNode({ redis, keys, clearsUp })
       started.push(node.stop)
       nodes.push(node)
     }
@@ -47,10 +51,11 @@ async function startCluster({ count = 2, clearsUp = true, onRoute } = {}) {
   }
 }
 
-async function startNode(redis, clearsUp) {
+async function startNode({ redis, keys, clearsUp }) {
   const ids = () => redis.command('HKEYS', 'nodes')
   const before = await ids()
   const server = await startServer((config) => {
+    config.keys = keys
     config.redis = { address: redis.address }
     config.signal_relay = { retry_timeout: RETRY_TIMEOUT }
   })

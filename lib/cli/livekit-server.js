@@ -14,8 +14,6 @@ const { serverSdk } = require('../livekit/access-token')
 /** The version that scripts/livekit-server.js builds, for `go install` refuses newer ones: they have `replace` directives. */
 const VERSION = 'v1.11.0'
 const BUILT = cached(`livekit-server-${VERSION}`, 'server')
-const KEY = 'devkey'
-const SECRET = 'a-secret-of-at-least-32-characters-for-tests'
 
 /** Returns the path of a server's executable: `livekit-server` of the PATH, or the one that was built in the repository; undefined if there is neither. */
 function findServer() {
@@ -28,7 +26,8 @@ function configuration(change) {
   const config = {
     port: randomPort(),
     bind_addresses: ['127.0.0.1'],
-    keys: { [KEY]: SECRET },
+    // A secret of its own, by which it is recognised.
+    keys: { devkey: randomBytes(24).toString('hex') },
     logging: { level: 'warn' },
     room: { enable_remote_unmute: true },
     rtc: {
@@ -54,10 +53,11 @@ async function startServer(program, change = () => {}) {
     config = configuration(change)
     running = await run(program, config)
   })
+  const [[key, secret]] = Object.entries(config.keys)
   return {
     url: `ws://127.0.0.1:${config.port}`,
-    key: KEY,
-    secret: SECRET,
+    key,
+    secret,
     config,
     /** Resolves when it has ended. */
     get exited() {
@@ -75,13 +75,12 @@ async function startServer(program, change = () => {}) {
 /** Runs the server until `stop`. Settles once it answers. */
 function run(program, config) {
   const { RoomServiceClient } = serverSdk()
-  // Another server that has the port already answers too, until this one ends because it is in use. Only this one has a key of its own.
-  const own = randomBytes(24).toString('hex')
-  const service = new RoomServiceClient(`http://127.0.0.1:${config.port}`, own, own)
+  const [[key, secret]] = Object.entries(config.keys)
+  // Another server that has the port already answers too, until this one ends because it is in use, but it does not know the secret.
+  const service = new RoomServiceClient(`http://127.0.0.1:${config.port}`, key, secret)
   const isReady = () => service.listRooms().then(() => true, () => false)
   // JSON is YAML.
-  const body = JSON.stringify({ ...config, keys: { ...config.keys, [own]: own } })
-  return serve('livekit-server', program, ['--config-body', body], { isReady, withinMs: 10_000 })
+  return serve('livekit-server', program, ['--config-body', JSON.stringify(config)], { isReady, withinMs: 10_000 })
 }
 
 module.exports = { BUILT, VERSION, findServer, startServer }
