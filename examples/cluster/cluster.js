@@ -2,8 +2,6 @@
 
 // A cluster on this machine: nodes of LiveKit that share a Redis, behind a load balancer. See docs/operations.md.
 
-const { randomBytes } = require('node:crypto')
-
 const { startServer } = require('../../scripts/livekit-server')
 const { startRedis } = require('../../scripts/redis')
 const { startBalancer } = require('./balancer')
@@ -27,12 +25,10 @@ async function startCluster({ count = 2, clearsUp = true, onRoute } = {}) {
   try {
     const redis = await startRedis()
     started.push(redis.stop)
-    // One for all nodes, since each accepts the tokens of the others.
-    const keys = { devkey: randomBytes(24).toString('hex') }
     const nodes = []
     // One after the other, because a node's id is known by what is new in Redis.
     for (let n = 0; n < count; n++) {
-      const node = await startNode({ redis, keys, clearsUp })
+      const node = await startNode({ redis, clearsUp, first: nodes[0] })
       started.push(node.stop)
       nodes.push(node)
     }
@@ -51,11 +47,11 @@ async function startCluster({ count = 2, clearsUp = true, onRoute } = {}) {
   }
 }
 
-async function startNode({ redis, keys, clearsUp }) {
+async function startNode({ redis, clearsUp, first }) {
   const ids = () => redis.command('HKEYS', 'nodes')
   const before = await ids()
   const server = await startServer((config) => {
-    config.keys = keys
+    if (first) config.keys = first.config.keys // each accepts the tokens of the others
     config.redis = { address: redis.address }
     config.signal_relay = { retry_timeout: RETRY_TIMEOUT }
   })
