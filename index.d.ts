@@ -1443,7 +1443,8 @@ export interface TapFrame extends FrameInfo {
  * reader while one is attached (`for await`, `pipe`, a `data` listener), so do not await `advance` inside that
  * loop; while none is attached, frames are lost there too.
  *
- * `destroy` ends it, and so does `close` of the session, with `end` after the last frame. It does not keep Node alive.
+ * `destroy` ends it, and so does `close` of the session, with `end` after the last frame. It does not keep Node alive, except that the tap of a
+ * playback (`requestId`) does until its `end`, which comes just after the playback's.
  */
 export interface SpeakerTap extends Readable {
   /** Frames that were lost because they were not read in time. */

@@ -6,13 +6,15 @@ const { SpeakerError, causeOf, closedFor, withCause } = require('./error')
 const FOREVER_MS = 0x7fffffff
 
 /**
- * The pending promises of a session: playbacks by their number, calls by their ticket, marks by theirs. While one is pending, the process stays
- * alive, and so does the session, even if nothing else references it; an idle session can be collected.
+ * The pending promises of a session: playbacks by their number, calls by their ticket, marks by theirs; and the taps of playbacks, which end just
+ * after their playback. While one is pending, the process stays alive, and so does the session, even if nothing else references it; an idle
+ * session can be collected.
  */
 class Pending {
   #playbacks = new Map()
   #tickets = new Map()
   #marks = new Map()
+  #taps = new Set()
   /** The latest pending playback of each requestId. */
   #latest = new Map()
   #session
@@ -43,6 +45,18 @@ class Pending {
   /** Adds a mark by its number. */
   addMark(mark) {
     return this.#add(this.#marks, mark)
+  }
+
+  /** Adds the tap of a playback. */
+  addTap(tap) {
+    this.#taps.add(tap)
+    this.#keepAlive()
+  }
+
+  /** Removes a tap that has ended, if it is one of a playback. */
+  endTap(tap) {
+    this.#taps.delete(tap)
+    this.#letGo()
   }
 
   /** Resolves a mark that was reached. */
@@ -106,18 +120,26 @@ class Pending {
     const waiting = {}
     waiting.promise = new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }))
     map.set(key, waiting)
-    this.#alive ??= setInterval(() => this.#session, FOREVER_MS)
+    this.#keepAlive()
     return waiting
   }
 
   #take(map, key) {
     const waiting = map.get(key)
     map.delete(key)
-    if (this.#playbacks.size === 0 && this.#tickets.size === 0 && this.#marks.size === 0) {
-      clearInterval(this.#alive)
-      this.#alive = undefined
-    }
+    this.#letGo()
     return waiting
+  }
+
+  #keepAlive() {
+    this.#alive ??= setInterval(() => this.#session, FOREVER_MS)
+  }
+
+  /** Lets the process exit if nothing is pending. */
+  #letGo() {
+    if ([this.#playbacks, this.#tickets, this.#marks, this.#taps].some(({ size }) => size > 0)) return
+    clearInterval(this.#alive)
+    this.#alive = undefined
   }
 }
 

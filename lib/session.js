@@ -356,8 +356,9 @@ class SpeakerSession extends EventEmitter {
     const id = ++this.#lastTap
     const native = taken(this.#native.tap(id, checked), 'tap')
     // It references the session: its reader may reference nothing else.
-    const tap = new SpeakerTap(native, () => this.#taps.delete(id))
+    const tap = new SpeakerTap(native, () => this.#forgetTap(id))
     this.#taps.set(id, tap)
+    if (requestId !== undefined) this.#pending.addTap(id)
     return tap
   }
 
@@ -378,7 +379,7 @@ class SpeakerSession extends EventEmitter {
     const { identity, track, frames } = check.listenOptions(options)
     const id = ++this.#lastTap
     const native = taken(this.#native.listen(id, identity, track, frames), 'listen')
-    const voice = new SpeakerVoice(native, () => this.#taps.delete(id))
+    const voice = new SpeakerVoice(native, () => this.#forgetTap(id))
     this.#taps.set(id, voice)
     return voice
   }
@@ -397,7 +398,7 @@ class SpeakerSession extends EventEmitter {
       log.remove(this.id)
       this.#handOver?.reject(new SpeakerError('ERR_CLOSED', 'Expected an open session for handOver but it is closed'))
       // The last frames came before the answer.
-      for (const tap of this.#taps.values()) tap.push(null)
+      for (const id of [...this.#taps.keys()]) this.#endTap(id)
       this.#server?.close()
     }
     await recorded
@@ -632,7 +633,12 @@ class SpeakerSession extends EventEmitter {
   /** Ends a tap or a voice: its last frame came. */
   #endTap(id) {
     this.#taps.get(id)?.push(null)
+    this.#forgetTap(id)
+  }
+
+  #forgetTap(id) {
     this.#taps.delete(id)
+    this.#pending.endTap(id)
   }
 
   #event({ type, playback, cause, mark, ...details }) {

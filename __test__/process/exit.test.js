@@ -39,6 +39,30 @@ test('a tap does not keep the process', async (t) => {
   assert.deepEqual([code, out, err], [0, '20\n', ''])
 })
 
+for (const [how, script, clock = 'realtime'] of [
+  ['completes', `play('clip.wav')`],
+  ['fails', `play('missing.wav')`],
+  ['is stopped in the queue', `play('long.wav'); play('clip.wav'); session.stopAudio()`],
+  ['is stopped on a clock that stands', `play('clip.wav'); session.pauseAudio(); session.stopAudio()`, 'manual']
+]) {
+  test(`the tap of a playback that ${how} ends before the process`, async (t) => {
+    const { code, out, err } = await run(t, `
+      const session = new SpeakerSession({ overlap: 'queue', output: { type: 'memory', clock: '${clock}' } })
+      let [requests, pending] = [0, 0]
+      function play(audioUrl) {
+        const requestId = String(++requests)
+        pending += 2
+        const ends = () => pending--
+        session.playAudio({ requestId, audioUrl }).then(ends, ends)
+        session.tap({ requestId }).on('data', () => {}).on('end', ends)
+      }
+      ${script}
+      process.on('exit', () => console.log(pending))
+    `)
+    assert.deepEqual([code, out, err], [0, '0\n', ''])
+  })
+}
+
 test('a server and its clients do not keep the process', async (t) => {
   const { code, out, err } = await run(t, `
     const http = require('node:http')

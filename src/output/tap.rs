@@ -45,6 +45,14 @@ struct Tap {
     converted: Vec<f32>,
 }
 
+/// The end of a tap reaches its reader however the tap goes, also if the session breaks.
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.pcm.end();
+        self.backlog.expect_reader(false);
+    }
+}
+
 /// The taps of a session. Without any, the methods do nothing.
 pub struct Taps {
     /// The channels of the streams.
@@ -75,13 +83,9 @@ impl Taps {
         });
     }
 
-    /// Flushes a tap whose audio has ended, signals the end to its reader, and closes it.
+    /// Flushes a tap whose audio has ended, and closes it.
     pub fn end(&mut self, id: u32) {
-        for mut tap in self.taps.extract_if(.., |tap| tap.id == id) {
-            tap.pcm.flush();
-            tap.pcm.end();
-            tap.backlog.expect_reader(false);
-        }
+        self.taps.extract_if(.., |tap| tap.id == id).for_each(|mut tap| tap.pcm.flush());
     }
 
     /// Closes a tap.
