@@ -21,12 +21,21 @@ function executable(name, file, { withLibraries = false } = {}) {
   return unpacked
 }
 
-/** Returns the folders with the libraries of an executable that was unpacked, for LD_LIBRARY_PATH; none for one on PATH. */
+/**
+ * Returns the folders with the libraries of an executable that was unpacked, for LD_LIBRARY_PATH; none for one on PATH. A folder within the usual
+ * ones counts too: a library finds its private ones (libpulse: `pulseaudio`) by the path at which they would be installed.
+ */
 function libraries(name, program) {
   const folder = cached(name)
   if (!program.startsWith(folder)) return []
   const all = path.join(folder, 'usr', 'lib')
-  return [all, ...readdirSync(all).filter((each) => each.endsWith('-linux-gnu')).map((each) => path.join(all, each))]
+  const usual = foldersIn(all).filter((each) => each.endsWith('-linux-gnu'))
+  return [all, ...usual.flatMap((each) => [each, ...foldersIn(each)])]
+}
+
+function foldersIn(folder) {
+  const entries = readdirSync(folder, { withFileTypes: true })
+  return entries.filter((each) => each.isDirectory()).map(({ name }) => path.join(folder, name))
 }
 
 function isInstalled(tool) {

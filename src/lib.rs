@@ -101,7 +101,7 @@ pub mod internals {
         pub use crate::output::{
             Backlog, Closing, ConnectionStats, DataInterest, Encoder, Encoding, IncomingContent, IncomingData,
             ListenRequest, Listening, OutgoingContent, OutgoingData, Output, OutputEvent, OutputOptions, Payload,
-            PcmFormat, Recording, Rpc, SampleFormat, TapRequest, TapTarget, Text, UnheardPolicy, fuzz,
+            PcmFormat, PcmFrame, Recording, Rpc, SampleFormat, TapRequest, TapTarget, Text, UnheardPolicy, fuzz,
         };
     }
     pub mod redact {

@@ -13,8 +13,8 @@ use speaker_session::internals::engine::{EngineOptions, Handle, broken_sessions}
 use speaker_session::internals::error::Code;
 use speaker_session::internals::event::{Event, EventKind, Message};
 use speaker_session::internals::ids::Ticket;
-use speaker_session::internals::output::{OutputOptions, Recording};
-use speaker_session::internals::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
+use speaker_session::internals::output::{OutputOptions, PcmFormat, PcmFrame, Recording, SampleFormat};
+use speaker_session::internals::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, TapOf, Target};
 use speaker_session::internals::source::{Encoding, FetchLimits, MemoryFile, Origin, Raw, Section, Source, Stream};
 use support::wav;
 
@@ -306,4 +306,25 @@ fn panic_breaks_one_session_alone() {
         );
     }
     assert_eq!(other.advance(120.0).last().map(String::as_str), Some("other completed @100"), "it goes on");
+}
+
+#[test]
+fn broken_session_ends_its_taps() {
+    let _breaking = BREAKING.lock();
+    for clock in [Clock::Manual, Clock::Realtime] {
+        let bench = Bench::new(clock, Overlap::Mix);
+        bench.play("a", tone(10_000));
+        let (sender, frames) = channel();
+        let sender = Mutex::new(sender);
+        let sink = Arc::new(move |frame: PcmFrame| sender.lock().send(frame.data.len()).unwrap_or_default());
+        let format = PcmFormat { sample_rate: 48_000, channels: 1, format: SampleFormat::F32, frame_ms: 20 };
+        let _tap = bench.handle.tap(1, &TapOf::Playback("a".into()), format, sink).expect("it is live");
+        if clock == Clock::Manual {
+            bench.handle.advance(from_ms(200.0), 70.into()).expect("it is manual");
+        }
+        let next = || frames.recv_timeout(Duration::from_secs(20)).expect("a frame comes");
+        assert!(next() > 0);
+        bench.handle.with(|_, _| -> () { panic!("injected") }).unwrap_err();
+        while next() > 0 {}
+    }
 }
