@@ -46,6 +46,14 @@ describe('a log of many users', () => {
     assert.ok(!existsSync(path.join(directory, 'mix.wav')), 'no mix of all')
   })
 
+  it('reports whole samples', async (t) => {
+    // The difference of such times in ms is 499.99999999999994.
+    const oddMs = 600 + 578 / 48
+    const log = jsonl(play('alice', 0, 'high.wav'), play('alice', oddMs, 'high.wav'), play('alice', oddMs, 'high.wav', { overlap: 'queue' }))
+    const { report: { totals } } = await replay(t, { 'day.jsonl': log }, 'day.jsonl')
+    assert.deepEqual([totals.heardMs, totals.waitedMs, totals.longestWaitMs], [1500, 500, 500])
+  })
+
   it('writes the mix of one user', async (t) => {
     const log = jsonl(play('alice', 0, 'low.wav'), play('bob', 100, 'high.wav'))
     const { exitCode, stdout, directory, report } = await replay(t, { 'day.jsonl': log }, 'day.jsonl', '--user', 'bob', '--out', 'bob.wav')

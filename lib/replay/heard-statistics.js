@@ -5,6 +5,8 @@
 /** The maximum number of failures that a report lists. */
 const MAX_REPORTED_FAILURES = 10
 
+/** Samples of 48 kHz in a millisecond. */
+const PER_MS = 48
 /** Counts that are summed over users. */
 const SUMS = ['plays', 'completed', 'stopped', 'failed', 'refused', 'unheard', 'heardMs', 'overlapMs', 'unheardMs', 'waited', 'waitedMs']
 
@@ -65,7 +67,7 @@ class HeardStatistics {
 
   /** Returns the report of the user of this name, whose first request is at `firstAtMs`. */
   report(user, firstAtMs) {
-    const { plays, completed, stopped, failed, refused, unheard, heardMs, overlapMs, unheardMs, waited, waitedMs } = this.#sums
+    const { plays, completed, stopped, failed, refused, unheard, heardMs, overlapMs, unheardMs, waited, waitedMs } = rounded(this.#sums)
     return {
       user, firstAtMs, plays, completed, stopped, failed, refused, codes: this.#codes, heardMs, overlapMs, unheard, unheardMs, waited, waitedMs,
       longestWaitMs: this.#longestWaitMs,
@@ -82,7 +84,7 @@ class HeardStatistics {
   #wait(ms) {
     this.#sums.waited++
     this.#sums.waitedMs += ms
-    this.#longestWaitMs = Math.max(this.#longestWaitMs, ms)
+    this.#longestWaitMs = Math.max(this.#longestWaitMs, wholeSamples(ms))
   }
 
   /** Called when the set of what sounds changes at this time. */
@@ -96,9 +98,18 @@ class HeardStatistics {
   }
 }
 
+/** Rounds a time to whole samples: a difference or a sum of times in ms may be 499.99999999999994 instead of 500. */
+function wholeSamples(ms) {
+  return Math.round(ms * PER_MS) / PER_MS
+}
+
+function rounded(sums) {
+  return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, name.endsWith('Ms') ? wholeSamples(sum) : sum]))
+}
+
 /** Sums the reports of all users; `firstSounds` are theirs. */
 function totals(reports, firstSounds) {
-  const sums = Object.fromEntries(SUMS.map((name) => [name, reports.reduce((sum, report) => sum + report[name], 0)]))
+  const sums = rounded(Object.fromEntries(SUMS.map((name) => [name, reports.reduce((sum, report) => sum + report[name], 0)])))
   const codes = {}
   for (const report of reports) for (const [code, count] of Object.entries(report.codes)) codes[code] = (codes[code] ?? 0) + count
   const { plays, completed, stopped, failed, refused, heardMs, overlapMs, unheard, unheardMs, waited, waitedMs } = sums
