@@ -8,6 +8,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { AudioStream, Room, RoomEvent, TrackKind, dispose } = require('@livekit/rtc-node')
 
 const { SpeakerSession } = require('../..')
+const EAR_OPTIONS = require('../../lib/cli/ear-options')
 const { answer } = require('./child')
 
 const RATE = 8000
@@ -71,7 +72,7 @@ async function join({ url, token }) {
     if (track.kind === TrackKind.KIND_AUDIO) follow(track, ear).catch(() => {}) // a track may be gone when it is announced
   })
   room.on(RoomEvent.Disconnected, () => (ear.hasLeft = true))
-  await room.connect(url, token, { autoSubscribe: true, dynacast: false })
+  await room.connect(url, token, EAR_OPTIONS)
   return { ear, close: () => Promise.race([room.disconnect(), sleep(GOODBYE_MS)]) }
 }
 

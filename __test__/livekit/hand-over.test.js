@@ -12,6 +12,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { AudioStream, Room, RoomEvent, TrackKind, dispose } = require('@livekit/rtc-node')
 
 const { Router } = require('../../examples/deploy/router')
+const EAR_OPTIONS = require('../../lib/cli/ear-options')
 const { openEmptyRoom, until } = require('../support/room')
 const { level, wavFile } = require('../support/wav')
 
@@ -50,7 +51,7 @@ async function listen(t, room) {
       for (const sample of frame.data) recorded.samples.push(sample / 32768)
     }
   })
-  await ear.connect(room.server.url, await room.token('ear', { canPublish: false }), { autoSubscribe: true, dynacast: false })
+  await ear.connect(room.server.url, await room.token('ear', { canPublish: false }), EAR_OPTIONS)
   t.after(() => Promise.race([ear.disconnect(), sleep(1000)]))
   return tracks
 }

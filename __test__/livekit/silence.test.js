@@ -48,10 +48,10 @@ test('the first sound after silence is heard whole', async (t) => {
     await sleep(silenceMs)
     const heard = fromNow(room.ear, 'speaker')
     await session.playAudio({ audio: marked(500) })
-    await sleep(500) // the length of the ear's queue
+    await until(() => missing(heard()).last < 15, 'its end is heard')
     const samples = heard()
-    const { first, last } = missing(samples)
-    assert.ok(first < 15 && last < 15, `${first} and ${last} ms are missing`)
+    const { first } = missing(samples)
+    assert.ok(first < 15, `${first} ms of its beginning are missing`)
     const before = samples.slice(0, samples.findIndex((sample) => Math.abs(sample) > 0.05) - 480)
     const loudest = before.reduce((loudest, sample) => Math.max(loudest, Math.abs(sample)), 0)
     assert.ok(loudest < 0.005, `silence is silent: ${loudest}`)

@@ -3,6 +3,8 @@
 // Joins a room with LiveKit's own SDK, which shares no code with the speaker, and reports the level of each track to its parent,
 // frame by frame. It is a process of its own because the SDK logs to stdout, and its threads should not disturb the speaker.
 
+const EAR_OPTIONS = require('./ear-options')
+
 const RATE = 48000
 const FRAME_MS = 20
 
@@ -34,7 +36,7 @@ async function listen({ url, token }) {
   })
   // The parent has exited, or has heard enough.
   process.once('disconnect', () => room.disconnect().finally(process.exit))
-  await room.connect(url, token, { autoSubscribe: true, dynacast: false })
+  await room.connect(url, token, EAR_OPTIONS)
 }
 
 process.once('message', (where) => {
