@@ -19,7 +19,7 @@ const { Wire } = require('./wire')
  * gets the sound of a track that it does not know yet. Then the ear asks for it again, and the test's output says so.
  */
 const KNOWN_MS = 3000
-/** The time between the end of a subscription and a new one: LiveKit takes both at once for none. */
+/** The time between the end of a subscription and a new one: LiveKit may take both at once for none. */
 const ANEW_MS = 500
 
 /** An ear whose server is gone tries to reconnect for this long. */
